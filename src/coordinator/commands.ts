@@ -1,0 +1,177 @@
+/**
+ * The commands of the replicated state machine and what becomes of them. Everything that chance, a clock or a secret
+ * decides is decided before a command is proposed and stands in it: applying is a function of state, command and
+ * entry alone. Commands carry a version, so that an old log replays under new code to the same state.
+ */
+import type { AttemptRecord, Instant, TaskRecord, WorkerRecord } from "./records.ts";
+
+interface CommandBase {
+  readonly v: 1;
+  /** Repeating a command under the same id within 60 s of entry time changes nothing and gives the first answer. */
+  readonly id: string;
+}
+
+/** A client's idempotency key: the same key and digest give the first answer, another digest is refused. */
+export interface ClientKey {
+  /** Token and route. */
+  readonly scope: string;
+  readonly key: string;
+  /** Hash of the request body. */
+  readonly digest: string;
+}
+
+export interface SubmitTask extends CommandBase {
+  readonly type: "submit-task";
+  readonly task: Pick<
+    TaskRecord,
+    | "task_id"
+    | "circuit"
+    | "circuit_type"
+    | "input"
+    | "blinding"
+    | "content_hash"
+    | "public_inputs"
+    | "merkle_root"
+    | "priority"
+    | "max_attempts"
+    | "max_runtime_ms"
+    | "tags"
+  >;
+  readonly client_key?: ClientKey;
+}
+export interface RegisterWorker extends CommandBase {
+  readonly type: "register-worker";
+  readonly worker: Pick<WorkerRecord, "worker_id" | "boot_id" | "max_concurrent_tasks" | "circuits" | "labels">;
+}
+export interface GrantLeases extends CommandBase {
+  readonly type: "grant-leases";
+  readonly worker_id: string;
+  readonly boot_id: string;
+  readonly max: number;
+}
+/** Leases listed by a heartbeat for the first time. */
+export interface StartLeases extends CommandBase {
+  readonly type: "start-leases";
+  readonly lease_ids: readonly string[];
+}
+/** The proof was verified against the task's own statement before this was proposed. */
+export interface CompleteLease extends CommandBase {
+  readonly type: "complete-lease";
+  readonly lease_id: string;
+  readonly worker_id: string;
+  readonly proof: unknown;
+  readonly proof_digest: string;
+  /** Also grant up to this many tasks to the same worker. */
+  readonly next_max?: number;
+}
+/** The proof was found invalid: spends the attempt if the lease is current. */
+export interface RejectProof extends CommandBase {
+  readonly type: "reject-proof";
+  readonly lease_id: string;
+  readonly worker_id: string;
+  readonly reason: string;
+}
+export interface FailLease extends CommandBase {
+  readonly type: "fail-lease";
+  readonly lease_id: string;
+  readonly worker_id: string;
+  readonly error_code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+export interface ReleaseLease extends CommandBase {
+  readonly type: "release-lease";
+  readonly lease_id: string;
+  readonly worker_id: string;
+}
+/** Proposed by the leader. `missing`: not listed by its worker for a period; `timed-out`: `max_runtime_ms` exceeded. */
+export interface ExpireLease extends CommandBase {
+  readonly type: "expire-lease";
+  readonly lease_id: string;
+  readonly reason: "missing" | "timed-out";
+}
+/** Proposed by the leader; `boot_id` tells whether it still speaks of the same process. `dead` returns all leases. */
+export interface SetWorkerState extends CommandBase {
+  readonly type: "set-worker-state";
+  readonly worker_id: string;
+  readonly boot_id: string;
+  readonly state: WorkerRecord["state"];
+}
+export interface DrainWorker extends CommandBase {
+  readonly type: "drain-worker";
+  readonly worker_id: string;
+}
+export interface RemoveWorker extends CommandBase {
+  readonly type: "remove-worker";
+  readonly worker_id: string;
+}
+export interface AppendEvent extends CommandBase {
+  readonly type: "append-event";
+  readonly kind: string;
+  /** Compact JSON text of the event as submitted. */
+  readonly body: string;
+  readonly client_key?: ClientKey;
+}
+
+export type Command =
+  | SubmitTask
+  | RegisterWorker
+  | GrantLeases
+  | StartLeases
+  | CompleteLease
+  | RejectProof
+  | FailLease
+  | ReleaseLease
+  | ExpireLease
+  | SetWorkerState
+  | DrainWorker
+  | RemoveWorker
+  | AppendEvent;
+
+/** What a worker receives with a lease. */
+export interface LeaseGrant {
+  readonly lease_id: string;
+  readonly task_id: string;
+  /** Counts grants of the task from 1. */
+  readonly attempt: number;
+  readonly circuit: string;
+  readonly input: unknown;
+  readonly blinding: string;
+  readonly public_inputs: readonly string[];
+  readonly granted_at: Instant;
+  readonly max_runtime_ms?: number;
+}
+
+/** Why a command was refused by the state machine. The codes are those of the HTTP contract. */
+export type RefusalCode =
+  | "worker-unknown"
+  | "boot-superseded"
+  | "lease-unknown"
+  | "lease-superseded"
+  | "proof-mismatch"
+  | "idempotency-key-reused";
+
+export interface Refused {
+  readonly type: "refused";
+  readonly code: RefusalCode;
+  readonly detail: string;
+}
+
+export type Outcome =
+  | { readonly type: "submitted"; readonly task_id: string; readonly cached: boolean; readonly status: TaskRecord["status"] }
+  | { readonly type: "registered"; readonly created: boolean; readonly leases: readonly LeaseGrant[] }
+  /** Empty when there is no work, no free slot, or the worker drains. */
+  | { readonly type: "granted"; readonly leases: readonly LeaseGrant[] }
+  | { readonly type: "completed"; readonly task_id: string; readonly duplicate: boolean; readonly accepted_late: boolean; readonly leases: readonly LeaseGrant[] }
+  /** An attempt ended without a result; `status` is the task's afterwards. */
+  | { readonly type: "attempt-ended"; readonly task_id: string; readonly status: TaskRecord["status"]; readonly attempt: AttemptRecord }
+  | { readonly type: "event-appended"; readonly seq: number; readonly log_index: number }
+  | { readonly type: "done" }
+  | Refused;
+
+/** Where in the log a command stands. */
+export interface EntryPlace {
+  readonly index: number;
+  readonly term: number;
+  readonly time: Instant;
+}

@@ -1,0 +1,148 @@
+/**
+ * What the router and a replica say to each other over a Durable Object stub: `POST https://replica/<path>` with a
+ * JSON body. None of these paths can be reached through a public route. Every answer is 200 with one of the unions below; a
+ * stub that throws leaves the outcome of the call unknown.
+ *
+ * | path         | request            | answer                                    |
+ * |--------------|--------------------|-------------------------------------------|
+ * | `/propose`   | {@link Propose}    | {@link Applied} or {@link Declined}       |
+ * | `/pull`      | {@link Pull}       | {@link Applied} or {@link Declined}       |
+ * | `/heartbeat` | {@link WorkerHeartbeat} | {@link Answer}, {@link RefusedAnswer} or {@link Declined} |
+ * | `/read`      | {@link Read}       | {@link Answer} or {@link Declined}        |
+ * | `/events`    | {@link ReadEvents} | the public body of `GET /events`, streamed, with header `x-raft-applied-index`; or {@link Declined} with status 409 |
+ * | `/observe`   | {@link Observe}    | {@link Answer} or {@link Declined}; never waits for a leader, never wakes anybody |
+ * | `/fault`     | {@link Fault}      | {@link Answer}; passes while stopped      |
+ */
+import type { Command, Outcome, Refused } from "../coordinator/commands.ts";
+import type { AttemptRecord, TaskRecord, WorkerRecord } from "../coordinator/records.ts";
+
+/** A replica as people and the HTTP contract name it: `coordinator-1`. Its Raft identity is `name.incarnation`. */
+export type ReplicaName = string;
+
+export const REPLICA_HEADER = "x-troika-replica";
+export const REQUEST_ID_HEADER = "x-request-id";
+
+export interface Propose {
+  readonly command: Command;
+}
+
+/** A worker asks for tasks. The replica waits up to `wait_ms` for one; an empty grant costs no log entry. */
+export interface Pull {
+  readonly command_id: string;
+  readonly worker_id: string;
+  readonly boot_id: string;
+  readonly max: number;
+  readonly wait_ms: number;
+}
+
+export interface WorkerHeartbeat {
+  readonly worker_id: string;
+  readonly boot_id: string;
+  readonly leases: readonly { readonly lease_id: string; readonly progress?: number }[];
+}
+
+export interface HeartbeatResult {
+  readonly leases: readonly {
+    readonly lease_id: string;
+    readonly directive: "continue" | "cancel" | "lost";
+    /** RFC 3339; absent for `cancel` and `lost`. */
+    readonly expires_at?: string;
+  }[];
+  /** Leases granted to this worker that it did not list. */
+  readonly missing: readonly string[];
+}
+
+export type Query =
+  /** Result: {@link TaskRecord} or null. */
+  | { readonly type: "task"; readonly task_id: string }
+  /** Newest first. Result: {@link Page} of {@link TaskRecord}. */
+  | { readonly type: "tasks"; readonly status?: string; readonly circuit?: string; readonly worker_id?: string; readonly limit: number; readonly cursor?: string }
+  /** Result: {@link LeaseView} or null. */
+  | { readonly type: "lease"; readonly lease_id: string }
+  /** Result: {@link WorkerView}[]. */
+  | { readonly type: "workers" }
+  /** Result: {@link WorkerView} or null. */
+  | { readonly type: "worker"; readonly worker_id: string };
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next_cursor?: string;
+}
+
+export interface LeaseView {
+  readonly task: TaskRecord;
+  readonly attempt: AttemptRecord;
+  /** True while the lease is the task's current one. */
+  readonly current: boolean;
+}
+
+export type WorkerView = WorkerRecord & { readonly leases: readonly string[] };
+
+/**
+ * `linearizable`: after a read grant, from this replica's own applied state. `leader`: from the state of a replica
+ * that believes it leads, without a round: for what is checked again on apply. `stale`: as it stands here.
+ */
+export type Consistency = "linearizable" | "leader" | "stale";
+
+export interface Read {
+  readonly query: Query;
+  readonly consistency: Consistency;
+}
+
+export interface ReadEvents {
+  readonly after?: number;
+  readonly limit?: number;
+  readonly consistency: Consistency;
+}
+
+export interface Observe {
+  readonly what: "health" | "status" | "metrics" | "leadership";
+}
+
+/** Result of observing `leadership`. */
+export interface Leadership {
+  readonly name: ReplicaName;
+  readonly term: number;
+  readonly leader?: ReplicaName;
+  readonly leads: boolean;
+  /** A write could commit now: leads, term established, heard from a majority within the loyalty period. */
+  readonly ready: boolean;
+}
+
+export interface Fault {
+  readonly action: "stop" | "start" | "isolate" | "heal" | "reset" | "degrade";
+  readonly delay_ms?: number;
+  readonly drop_rate?: number;
+}
+
+export interface Applied {
+  readonly type: "applied";
+  readonly index: number;
+  readonly term: number;
+  readonly outcome: Outcome;
+  /** The first answer, given again because the client repeated its idempotency key. */
+  readonly replayed: boolean;
+}
+
+export interface Answer<Result = unknown> {
+  readonly type: "answer";
+  readonly applied_index: number;
+  readonly result: Result;
+}
+
+export type RefusedAnswer = Refused;
+
+export type Declined =
+  /** Ask `leader`. Nothing happened here. */
+  | { readonly type: "not-leader"; readonly leader?: ReplicaName; readonly term: number }
+  /** Nothing happened. */
+  | {
+      readonly type: "unavailable";
+      readonly code: "no-leader" | "overloaded" | "not-founded" | "storage-lost" | "too-large";
+      readonly detail: string;
+      readonly retry_after_ms: number;
+    }
+  /** Appended, but leadership was lost before it was committed: it may commit later. Repeat under the same id. */
+  | { readonly type: "outcome-unknown"; readonly detail: string }
+  /** An operator stopped this replica. Nothing happened, except to what was already under way. */
+  | { readonly type: "stopped" };
