@@ -1,0 +1,50 @@
+// What a circuit is to the rest of Troika: the input that a client may submit, the public statement that follows from
+// it, and the judgement of a proof. Computed by the coordinator, never taken from a prover.
+
+import type { z } from "zod";
+
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
+/** JSON-serialisable, keys in a fixed order: equal content gives equal text. */
+export type CanonicalInput = { readonly [field: string]: Json };
+
+export interface Statement {
+  /** The public signals in the circuit's order, canonical decimals below the field's order. */
+  readonly public_inputs: readonly string[];
+  /** "0x" and 64 digits, for circuits that speak of a Merkle tree. */
+  readonly merkle_root?: string;
+}
+
+export type Verdict = { readonly valid: true } | { readonly valid: false; readonly reason: string };
+
+export interface Circuit {
+  /** As in routes and leases: "merkle". */
+  readonly name: string;
+  /** As tasks show it: "merkle_proof". */
+  readonly circuit_type: string;
+  /** SHA-256 of the verifying key's canonical JSON, 64 hex digits. Provers announce it: another key's proofs fail here. */
+  readonly vk_hash: string;
+  /** In snarkjs' form, for publication. */
+  readonly verifying_key: unknown;
+  /** How the keys were made: "dev-single-party" is sound against provers, not against the keys' maker. */
+  readonly setup: string;
+  /** The circuit's own fields of a submission; other fields are dropped. */
+  readonly input: z.ZodType;
+  /** Two submissions with the same canonical input are the same content. Takes what `input` puts out. */
+  canonical(input: unknown): CanonicalInput;
+  /**
+   * The public statement of one task, computed once, at submission. `blinding` is decimal, from `newBlinding`.
+   * Throws only for an input that is not canonical.
+   */
+  statement(task: {
+    readonly task_id: string;
+    readonly input: CanonicalInput;
+    readonly blinding: string;
+  }): Statement;
+  /**
+   * Compares the submitted signals with the expected ones as strings, then verifies against our own key. Takes
+   * anything a prover may send and never throws. Proofs can be re-randomised by anybody who has one: the bytes of a
+   * proof are neither an id nor a key for duplicates.
+   */
+  verify(proof: unknown, publicInputs: unknown, expected: readonly string[]): Verdict;
+}

@@ -1,0 +1,11 @@
+// The circuits that this coordinator knows, by the name that routes and leases use.
+
+import type { Circuit } from "./circuit.ts";
+import { merkle } from "./merkle/circuit.ts";
+
+export type { CanonicalInput, Circuit, Json, Statement, Verdict } from "./circuit.ts";
+export { newBlinding } from "./field.ts";
+
+export const circuits: ReadonlyMap<string, Circuit> = new Map(
+  [merkle].map((circuit) => [circuit.name, circuit]),
+);

@@ -1,0 +1,81 @@
+// The tree of the merkle circuit: ten levels of Poseidon over up to 1,024 leaves, missing ones zero. Coordinator and
+// prover both compute from here, so they cannot disagree about what a root is.
+
+import { hexToBytes } from "@noble/hashes/utils.js";
+import { poseidon1 } from "poseidon-lite/poseidon1";
+import { poseidon2 } from "poseidon-lite/poseidon2";
+import { poseidon5 } from "poseidon-lite/poseidon5";
+import { hashToField } from "../field.ts";
+
+export const DEPTH = 10;
+
+/** The version of the statement, the first input of every tag. */
+const STATEMENT = 1n;
+
+export interface Path {
+  readonly root: bigint;
+  /** Of the leaf that the path starts at. */
+  readonly value: bigint;
+  /** From the leaf's neighbour up. */
+  readonly siblings: readonly bigint[];
+}
+
+/** What stands for a leaf in the circuit. Its bytes count: "0x01" and "0x0001" are two leaves. `leaf` is canonical. */
+export function leafValue(leaf: string): bigint {
+  return hashToField(hexToBytes(leaf.slice(2)));
+}
+
+/** The root over canonical `leaves`, at most 2^DEPTH of them, and the path to the one at `index`. */
+export function merklePath(leaves: readonly string[], index: number): Path {
+  const values = leaves.map(leafValue);
+  const value = values[index];
+  if (values.length > 2 ** DEPTH || value === undefined) {
+    throw new Error(`no path to leaf ${index} in a tree of ${leaves.length} leaves`);
+  }
+  const zeros = zeroSubtrees();
+  const siblings: bigint[] = [];
+  let nodes = values.map((each) => poseidon1([each]));
+  let position = index;
+  // Only the nodes that have a leaf below them are computed; to the right of them, everything is a zero subtree.
+  for (const zero of zeros) {
+    siblings.push(nodes[position ^ 1] ?? zero);
+    nodes = pairsOf(nodes, zero).map((pair) => poseidon2(pair));
+    position >>= 1;
+  }
+  const [root] = nodes;
+  if (root === undefined || nodes.length !== 1)
+    throw new Error(`${nodes.length} roots over ${leaves.length} leaves`);
+  return { root, value, siblings };
+}
+
+/** Commits to the leaf and its place, for one task. Nobody without `blinding` can test what it commits to. */
+export function leafTag(leaf: {
+  readonly value: bigint;
+  readonly index: number;
+  readonly blinding: bigint;
+  readonly context: bigint;
+}): bigint {
+  return poseidon5([STATEMENT, leaf.value, BigInt(leaf.index), leaf.blinding, leaf.context]);
+}
+
+function pairsOf(nodes: readonly bigint[], zero: bigint): bigint[][] {
+  const pairs: bigint[][] = [];
+  for (let left = 0; left < nodes.length; left += 2) {
+    pairs.push([nodes[left] ?? zero, nodes[left + 1] ?? zero]);
+  }
+  return pairs;
+}
+
+let zeroSubtreesMemo: readonly bigint[] | undefined;
+
+/** `[level]` is the root of an empty subtree of that height: 0, then Poseidon2 of the one below with itself. */
+function zeroSubtrees(): readonly bigint[] {
+  if (zeroSubtreesMemo !== undefined) return zeroSubtreesMemo;
+  const zeros = [0n];
+  for (let level = 1; level < DEPTH; level++) {
+    const below = zeros[level - 1] ?? 0n;
+    zeros.push(poseidon2([below, below]));
+  }
+  zeroSubtreesMemo = zeros;
+  return zeros;
+}
