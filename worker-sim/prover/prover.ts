@@ -1,0 +1,69 @@
+// Proving in worker threads: one job per thread at a time, each thread with an engine of its own, so that the main thread
+// keeps its heartbeats and a crash costs one job. Runs on Node only.
+
+import { fileURLToPath } from "node:url";
+import { Piscina } from "piscina";
+import { circuits } from "../../src/proofs/index.ts";
+import type { ThreadAnswer } from "./thread.ts";
+import { type ProofJob, ProverError } from "./witness.ts";
+
+export interface Proved {
+  /** In snarkjs' form. */
+  readonly proof: Record<string, unknown>;
+  /** Canonical decimals in the circuit's order. */
+  readonly public_inputs: readonly string[];
+  /** Witness and proof, without the time spent waiting for a thread. */
+  readonly duration_ms: number;
+}
+
+export interface Prover {
+  /** What to announce to a coordinator. */
+  readonly circuits: readonly { readonly name: string; readonly vk_hash: string }[];
+  /**
+   * Waits for a free thread and proves. Rejects with `ProverError`, or with an `AbortError` when `signal` is aborted: the
+   * thread is then ended, whatever it is doing, and a fresh one takes its place.
+   */
+  prove(job: ProofJob, options?: { readonly signal?: AbortSignal }): Promise<Proved>;
+  /** Ends all threads; jobs that are not finished reject with an `AbortError`. */
+  close(): Promise<void>;
+}
+
+/** `threads`: how many proofs at the same time, one per core at most to be of use. */
+export function createProver({ threads }: { readonly threads: number }): Prover {
+  const pool = new Piscina<ProofJob, ThreadAnswer>({
+    filename: fileURLToPath(new URL("./thread.ts", import.meta.url)),
+    minThreads: threads,
+    maxThreads: threads,
+    concurrentTasksPerWorker: 1,
+    // web-worker, which snarkjs imports, takes a thread for one of its own unless it finds data without its fields.
+    workerData: {},
+  });
+  let closed = false;
+  return {
+    circuits: [...circuits.values()].map(({ name, vk_hash }) => ({ name, vk_hash })),
+    async prove(job, options = {}) {
+      const { circuit, task_id, input } = job;
+      const { signal } = options;
+      const answer = await pool
+        .run({ circuit, task_id, input }, { signal: signal ?? null })
+        .catch((error: unknown) => {
+          if (error instanceof Error && error.name === "AbortError") throw error;
+          if (closed) throw new DOMException("the prover was closed", "AbortError");
+          throw new ProverError(
+            "prover-crashed",
+            `proving ${circuit} for task ${task_id} failed: ${String(error)}`,
+            {
+              cause: error,
+            },
+          );
+        });
+      if (answer.type === "failed") throw new ProverError(answer.code, answer.message);
+      const { proof, public_inputs, duration_ms } = answer;
+      return { proof, public_inputs, duration_ms };
+    },
+    async close() {
+      closed = true;
+      await pool.destroy();
+    },
+  };
+}
