@@ -55,6 +55,8 @@ export interface Configuration {
   readonly tokens?: readonly TokenEntry[];
   /** Local port of coordinator-1, the others follow; absent where replicas have no ports. */
   readonly local_port_base?: number;
+  /** After so long, or so many subrequests, a leader without incoming events gets itself a new invocation. */
+  readonly invocation: { readonly age_ms: number; readonly subrequests: number };
 }
 
 /** The message is one sentence for whoever starts the system. */
@@ -141,6 +143,10 @@ function withDefaults(given: Variables): Configuration {
     ...(given.EVENT_RETENTION === undefined ? {} : { event_retention: given.EVENT_RETENTION }),
     ...(given.RATE_LIMIT_PER_S === undefined ? {} : { rate_limit_per_s: given.RATE_LIMIT_PER_S }),
     ...(given.RATE_LIMIT_BURST === undefined ? {} : { rate_limit_burst: given.RATE_LIMIT_BURST }),
+    invocation: {
+      age_ms: given.INVOCATION_MS ?? 60_000,
+      subrequests: given.INVOCATION_SUBREQUESTS ?? 2_000,
+    },
     faults: given.FAULTS,
     bench: given.BENCH,
     ...(given.TROIKA_TOKENS === undefined ? {} : { tokens: given.TROIKA_TOKENS }),

@@ -142,6 +142,8 @@ export const variables = z.object({
   BENCH: onOff,
   TROIKA_TOKENS: tokens,
   LOCAL_PORT_BASE: port,
+  INVOCATION_MS: milliseconds(100, 600_000),
+  INVOCATION_SUBREQUESTS: wholeNumber(10, 1_000_000, "subrequests"),
 });
 
 export type Variables = z.output<typeof variables>;

@@ -1,0 +1,57 @@
+/** Health, status, circuits and faults, as they look from outside. */
+import { z } from "zod";
+
+/** Key order is the contract's; replicas add fields behind these. */
+export const health = z.looseObject({
+  status: z.enum(["healthy", "degraded", "unhealthy"]),
+  coordinator_id: z.string(),
+  raft: z.looseObject({
+    state: z.enum(["Leader", "Follower", "Candidate"]),
+    is_leader: z.boolean(),
+    leader_address: z.string(),
+    node_id: z.string(),
+    term: z.number(),
+  }),
+  workers: z.object({ total: z.number(), active: z.number(), suspect: z.number(), dead: z.number() }),
+  capacity: z.object({ total: z.number(), used: z.number(), available: z.number() }),
+  scheduler: z.object({
+    tasks_assigned: z.number(),
+    assignments_failed: z.number(),
+    poll_cycles: z.number(),
+  }),
+});
+export type Health = z.output<typeof health>;
+
+export const status = z.looseObject({
+  node_id: z.string(),
+  is_leader: z.boolean(),
+  current_leader: z.string().nullish(),
+  current_term: z.number(),
+  event_count: z.number(),
+  commit_index: z.number(),
+  applied_index: z.number(),
+  first_log_index: z.number(),
+  last_log_index: z.number(),
+  log_size: z.number(),
+  partition_state: z.enum(["healthy", "recovering", "partitioned"]),
+});
+export type Status = z.output<typeof status>;
+
+export interface CircuitView {
+  readonly name: string;
+  readonly circuit_type: string;
+  readonly vk_hash: string;
+  readonly setup: string;
+  /** JSON Schema of the circuit's own fields of a submission. */
+  readonly input_schema: unknown;
+}
+
+export const proofCheck = z.object({
+  circuit: z.string(),
+  proof: z.unknown(),
+  public_inputs: z.array(z.string(), { error: "must be a list of decimal strings" }).max(100),
+});
+
+export const faultActions = ["stop", "start", "isolate", "heal", "reset"] as const;
+export type FaultAction = (typeof faultActions)[number];
+export const fault = z.object({ action: z.enum(faultActions) });

@@ -1,0 +1,127 @@
+/** Tasks: what may be submitted and asked for, and what a task looks like from outside. */
+import { z } from "zod";
+import {
+  consistencyParameter,
+  cursorParameter,
+  identifier,
+  limitParameter,
+  time,
+  waitParameter,
+} from "./fields.ts";
+
+export const taskStatuses = [
+  "scheduled",
+  "pending",
+  "assigned",
+  "in_progress",
+  "completed",
+  "failed",
+  "cancelled",
+  "expired",
+] as const;
+export const taskStatus = z.enum(taskStatuses);
+
+/** Statuses that a task does not leave by itself. */
+export const endedStatuses: ReadonlySet<string> = new Set(["completed", "failed", "cancelled", "expired"]);
+
+const notBuilt = z.undefined({ error: "is not supported in this version" }).optional();
+
+/** Beside the circuit's own input. */
+export const submissionOptions = z.object({
+  priority: z.number().int().min(-100).max(100).default(0).describe("Higher goes first."),
+  max_attempts: z.number().int().min(1).max(100).optional().describe("Attempts that may be spent in all."),
+  max_runtime_ms: z
+    .number()
+    .int()
+    .min(1)
+    .max(86_400_000)
+    .optional()
+    .describe("An attempt that takes longer is spent and ends."),
+  tags: z.array(z.string().min(1).max(64)).max(16).optional().describe("For the client's own use."),
+  delay_ms: notBuilt,
+  deadline: notBuilt,
+});
+export type SubmissionOptions = z.input<typeof submissionOptions>;
+
+/** What a client sends to `POST /api/v1/tasks/merkle`. */
+export interface MerkleSubmission extends SubmissionOptions {
+  /** 1 to 1,000 leaves of 1 to 64 hex digits each, `0x` optional. */
+  readonly leaves: readonly string[];
+  /** Counts from 0, which is also the default. */
+  readonly leaf_index?: number;
+}
+
+/** 202 for a new task, 200 with status `cached` where a task with the same content holds or will hold the proof. */
+export const submission = z.object({
+  success: z.literal(true),
+  task_id: z.uuid(),
+  status: z.union([taskStatus, z.literal("cached")]),
+  message: z.string(),
+  request_id: z.string(),
+});
+export type Submission = z.output<typeof submission>;
+
+/** Groth16 over BN254 in the form that snarkjs writes and verifies. */
+export const groth16Proof = z.object({
+  pi_a: z.array(z.string()),
+  pi_b: z.array(z.array(z.string())),
+  pi_c: z.array(z.string()),
+  protocol: z.string(),
+  curve: z.string(),
+});
+
+/** Fields that have no value yet are absent. Key order is the contract's. */
+export const taskView = z.object({
+  task_id: z.uuid(),
+  status: taskStatus,
+  circuit_type: z.string(),
+  proof: z.unknown().optional(),
+  merkle_root: z.string().optional(),
+  public_inputs: z.array(z.string()).optional(),
+  error: z.string().optional().describe("Why the last attempt, or the task, failed."),
+  attempt: z.number().int().optional().describe("Grants so far."),
+  worker_id: z.string().optional().describe("Holds the task, or completed it."),
+  created_at: time,
+  started_at: time.optional(),
+  completed_at: time.optional(),
+  circuit: z.string(),
+  priority: z.number(),
+  max_attempts: z.number(),
+  attempts_spent: z.number(),
+  losses: z.number().describe("Grants lost with their worker; they spend no attempt."),
+  max_runtime_ms: z.number().optional(),
+  not_before: time.optional().describe("Not handed out before."),
+  tags: z.array(z.string()).optional(),
+});
+export type TaskView = z.output<typeof taskView>;
+
+/** `GET /api/v1/tasks/{id}` */
+export const taskAnswer = taskView.extend({ success: z.literal(true), request_id: z.string() });
+export type TaskAnswer = z.output<typeof taskAnswer>;
+
+export const attemptView = z.object({
+  attempt: z.number().int().describe("Counts grants from 1."),
+  worker_id: z.string(),
+  granted_at: time,
+  started_at: time.optional(),
+  ended_at: time.optional(),
+  outcome: z.string().optional().describe("Absent while the attempt is under way."),
+  error: z.string().optional(),
+});
+export type AttemptView = z.output<typeof attemptView>;
+
+export interface List<Item> {
+  readonly items: readonly Item[];
+  readonly next_cursor?: string;
+}
+
+export const taskParameters = z.object({ consistency: consistencyParameter, wait: waitParameter.optional() });
+
+export const taskListParameters = z.object({
+  consistency: consistencyParameter,
+  status: taskStatus.optional(),
+  circuit: identifier.optional(),
+  worker_id: identifier.optional(),
+  limit: limitParameter.optional(),
+  cursor: cursorParameter.optional(),
+});
