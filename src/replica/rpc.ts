@@ -14,7 +14,7 @@
  * | `/fault`     | {@link Fault}      | {@link Answer}; passes while stopped      |
  */
 import type { Command, Outcome, Refused } from "../coordinator/commands.ts";
-import type { AttemptRecord, TaskRecord, WorkerRecord } from "../coordinator/records.ts";
+import type { Query } from "../coordinator/views.ts";
 
 /** A replica as people and the HTTP contract name it: `coordinator-1`. Its Raft identity is `name.incarnation`. */
 export type ReplicaName = string;
@@ -41,42 +41,7 @@ export interface WorkerHeartbeat {
   readonly leases: readonly { readonly lease_id: string; readonly progress?: number }[];
 }
 
-export interface HeartbeatResult {
-  readonly leases: readonly {
-    readonly lease_id: string;
-    readonly directive: "continue" | "cancel" | "lost";
-    /** RFC 3339; absent for `cancel` and `lost`. */
-    readonly expires_at?: string;
-  }[];
-  /** Leases granted to this worker that it did not list. */
-  readonly missing: readonly string[];
-}
-
-export type Query =
-  /** Result: {@link TaskRecord} or null. */
-  | { readonly type: "task"; readonly task_id: string }
-  /** Newest first. Result: {@link Page} of {@link TaskRecord}. */
-  | { readonly type: "tasks"; readonly status?: string; readonly circuit?: string; readonly worker_id?: string; readonly limit: number; readonly cursor?: string }
-  /** Result: {@link LeaseView} or null. */
-  | { readonly type: "lease"; readonly lease_id: string }
-  /** Result: {@link WorkerView}[]. */
-  | { readonly type: "workers" }
-  /** Result: {@link WorkerView} or null. */
-  | { readonly type: "worker"; readonly worker_id: string };
-
-export interface Page<Item> {
-  readonly items: readonly Item[];
-  readonly next_cursor?: string;
-}
-
-export interface LeaseView {
-  readonly task: TaskRecord;
-  readonly attempt: AttemptRecord;
-  /** True while the lease is the task's current one. */
-  readonly current: boolean;
-}
-
-export type WorkerView = WorkerRecord & { readonly leases: readonly string[] };
+export type { HeartbeatResult, LeaseView, Page, Query, WorkerView } from "../coordinator/views.ts";
 
 /**
  * `linearizable`: after a read grant, from this replica's own applied state. `leader`: from the state of a replica

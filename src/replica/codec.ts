@@ -1,0 +1,94 @@
+/**
+ * Peer bodies and log rows as JSON text. An entry is encoded once and its text shared by the log row and by every
+ * append that carries it: entries are immutable, so the cache can be keyed by the object itself.
+ */
+import type { Command } from "../coordinator/commands.ts";
+import type { Entry, Message } from "../raft/index.ts";
+
+/** The version written by this code. It reads its own and the one before. */
+export const FORMAT_VERSION = 1;
+const OLDEST_READABLE_VERSION = 1;
+
+export type LogEntry = Entry<Command>;
+export type PeerMessage = Message<Command>;
+
+/** A body or row of a version that this code does not know. Never guessed at. */
+export class UnknownVersion extends Error {
+  constructor(what: string, version: unknown) {
+    const side =
+      typeof version === "number" && version > FORMAT_VERSION
+        ? "upgrade the reader, which runs older code"
+        : "upgrade the writer, or restore with the code that wrote it";
+    super(
+      `${what} has version ${JSON.stringify(version)}; this code reads ${OLDEST_READABLE_VERSION} to ${FORMAT_VERSION}: ${side}`,
+    );
+    this.name = "UnknownVersion";
+  }
+}
+
+export function checkVersion(what: string, value: unknown): void {
+  const version = (value as { v?: unknown } | null)?.v;
+  if (typeof version !== "number" || version < OLDEST_READABLE_VERSION || version > FORMAT_VERSION) {
+    throw new UnknownVersion(what, version);
+  }
+}
+
+const texts = new WeakMap<LogEntry, string>();
+
+export function encodeEntry(entry: LogEntry): string {
+  let text = texts.get(entry);
+  if (text === undefined) {
+    text = JSON.stringify(entry);
+    texts.set(entry, text);
+  }
+  return text;
+}
+
+/** The body of one log row: a batch of entries. */
+export function encodeBatch(entries: readonly LogEntry[]): string {
+  return `{"v":${FORMAT_VERSION},"entries":[${entries.map(encodeEntry).join(",")}]}`;
+}
+
+export function decodeBatch(text: string, where: string): readonly LogEntry[] {
+  const body = JSON.parse(text) as { v: number; entries: LogEntry[] };
+  checkVersion(where, body);
+  return body.entries;
+}
+
+function encodeMessage(message: PeerMessage): string {
+  if (message.type !== "append-request") return JSON.stringify(message);
+  const { entries, ...rest } = message;
+  return `${JSON.stringify(rest).slice(0, -1)},"entries":[${entries.map(encodeEntry).join(",")}]}`;
+}
+
+/** What every peer body says about its sender. */
+export interface PeerHeader {
+  readonly cluster_id: string;
+  readonly founding_id: string;
+  /** Raft identities: `name.incarnation`. */
+  readonly from: string;
+  readonly to: string;
+  /** `response`: answer in the response. `request`: answer with a request of your own, which starts a new invocation here. */
+  readonly answer: "response" | "request";
+}
+
+export interface PeerBody extends PeerHeader {
+  readonly v: number;
+  readonly messages: readonly PeerMessage[];
+}
+
+export function encodePeerBody(header: PeerHeader, messages: readonly PeerMessage[]): string {
+  return `{"v":${FORMAT_VERSION},${JSON.stringify(header).slice(1, -1)},"messages":[${messages.map(encodeMessage).join(",")}]}`;
+}
+
+/** A peer's answer: its messages, or why it took none. */
+export type PeerAnswer =
+  | { readonly v: number; readonly type: "messages"; readonly messages: readonly PeerMessage[] }
+  /** It has no configuration (yet, or any more). */
+  | { readonly v: number; readonly type: "blank"; readonly incarnation: string }
+  /** It is not whom the message was for, or not of this founding. */
+  | { readonly v: number; readonly type: "mismatch"; readonly detail: string };
+
+export function encodeAnswer(messages: readonly PeerMessage[]): string {
+  return `{"v":${FORMAT_VERSION},"type":"messages","messages":[${messages.map(encodeMessage).join(",")}]}`;
+}

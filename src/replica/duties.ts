@@ -1,0 +1,132 @@
+/**
+ * What only the leader does, in its own memory: it hears the workers' heartbeats and proposes what follows from their
+ * silence, and it holds the pulls that wait for a task, so that waiting costs no log entry. Created when a reign is
+ * established: every worker and every lease gets one full period from then.
+ */
+import type { Command, Refused } from "../coordinator/commands.ts";
+import { type CommandBody, type Coordinator, createLiveness, type Liveness } from "../coordinator/index.ts";
+import type { ProposeAnswer } from "./proposals.ts";
+import type { Applied, HeartbeatResult, Pull, WorkerHeartbeat } from "./rpc.ts";
+
+const PULLS_WAITING_MAX = 10_000;
+
+export interface DutiesOptions {
+  readonly coordinator: Coordinator;
+  readonly lease_ms: number;
+  readonly now: number;
+  readonly propose: (command: Command) => Promise<ProposeAnswer>;
+  /** Index and term for the answer to a pull that ends without a grant. */
+  readonly place: () => { readonly index: number; readonly term: number };
+}
+
+interface WaitingPull {
+  readonly pull: Pull;
+  readonly until: number;
+  readonly settle: (answer: ProposeAnswer) => void;
+}
+
+export class Duties {
+  readonly #options: DutiesOptions;
+  readonly #liveness: Liveness;
+  #waiting: WaitingPull[] = [];
+  /** Tasks asked for by grants that are proposed but not yet applied. */
+  #asked = 0;
+  #closedWith: ProposeAnswer | undefined;
+
+  constructor(options: DutiesOptions) {
+    this.#options = options;
+    this.#liveness = createLiveness(options);
+  }
+
+  heartbeat(beat: WorkerHeartbeat, now: number): HeartbeatResult | Refused {
+    const heard = this.#liveness.heartbeat(beat, now);
+    if ("type" in heard) return heard;
+    this.#proposeAll(heard.propose);
+    return heard.result;
+  }
+
+  heard(workerId: string, bootId: string, now: number): void {
+    this.#liveness.heard(workerId, bootId, now);
+  }
+
+  expiresAt(leaseId: string): number | undefined {
+    return this.#liveness.expiresAt(leaseId);
+  }
+
+  pull(pull: Pull, now: number): Promise<ProposeAnswer> {
+    this.heard(pull.worker_id, pull.boot_id, now);
+    return new Promise((settle) => this.#offer({ pull, until: now + pull.wait_ms, settle }, now));
+  }
+
+  /** Entries have been applied or time has passed: grants what can be granted, ends what has waited enough. */
+  attend(now: number): void {
+    this.#proposeAll(this.#liveness.due(now));
+    if (this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const pull of waiting) this.#offer(pull, now);
+  }
+
+  get nextDue(): number | undefined {
+    let due = this.#liveness.nextDue;
+    for (const { until } of this.#waiting) due = Math.min(due ?? until, until);
+    const task = this.#waiting.length > 0 ? this.#options.coordinator.nextDue : undefined;
+    return task === undefined ? due : Math.min(due ?? task, task);
+  }
+
+  close(answer: ProposeAnswer): void {
+    this.#closedWith = answer;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { settle } of waiting) settle(answer);
+  }
+
+  #offer(waiting: WaitingPull, now: number): void {
+    const { coordinator } = this.#options;
+    const { pull, until, settle } = waiting;
+    const grantable = coordinator.grantable(pull.worker_id, pull.boot_id, pull.max, now);
+    const enough = coordinator.counts.tasks.pending > this.#asked;
+    if (grantable === "wait" || (grantable === "yes" && !enough && this.#asked > 0)) {
+      if (now >= until) settle(this.#nothing());
+      else if (this.#waiting.length >= PULLS_WAITING_MAX) settle(this.#nothing());
+      else this.#waiting.push(waiting);
+      return;
+    }
+    // Also a refusal goes through the log: only the applied state knows that a worker is unknown.
+    this.#asked += pull.max;
+    const command: Command = {
+      v: 1,
+      id: pull.command_id,
+      type: "grant-leases",
+      worker_id: pull.worker_id,
+      boot_id: pull.boot_id,
+      max: pull.max,
+    };
+    void this.#options.propose(command).then((answer) => {
+      this.#asked -= pull.max;
+      const empty =
+        answer.type === "applied" && answer.outcome.type === "granted" && answer.outcome.leases.length === 0;
+      // Somebody else was faster. A repeat under the same id would be given the same empty answer.
+      if (empty && until > now && this.#closedWith) settle(this.#closedWith);
+      else if (empty && until > now) {
+        this.#waiting.push({ ...waiting, pull: { ...pull, command_id: crypto.randomUUID() } });
+      } else settle(answer);
+    });
+  }
+
+  #nothing(): Applied {
+    return {
+      type: "applied",
+      ...this.#options.place(),
+      outcome: { type: "granted", leases: [] },
+      replayed: false,
+    };
+  }
+
+  #proposeAll(bodies: readonly CommandBody[]): void {
+    for (const body of bodies) {
+      // Whether it applies is decided there; what did not happen is proposed again when it is still due.
+      void this.#options.propose({ v: 1, id: crypto.randomUUID(), ...body } as Command);
+    }
+  }
+}

@@ -1,0 +1,395 @@
+/**
+ * A founded replica at work: feeds the core with messages, time and requests, and carries its batches out in the order
+ * that the core's contract demands. Sends first, then one synchronous transaction, then apply; whatever is sent from
+ * then on is held back by the platform until the write is safe, and a failed write destroys the instance.
+ *
+ * Group commit: while one flush is under way, commands that arrive wait for the next batch; never more than one.
+ */
+import type { Command, Refused } from "../coordinator/commands.ts";
+import { type Coordinator, createCoordinator, createMemoryRecords } from "../coordinator/index.ts";
+import { createRaft, type Raft, type Ready, type Refusal, type Status } from "../raft/index.ts";
+import { Chain } from "./chain.ts";
+import type { PeerMessage } from "./codec.ts";
+import { Duties } from "./duties.ts";
+import { nameOf, Peers, type PeersOptions } from "./peers.ts";
+import { Proposals, type ProposeAnswer } from "./proposals.ts";
+import { type Grant, Reads } from "./reads.ts";
+import type { Declined, HeartbeatResult, Leadership, Pull, WorkerHeartbeat } from "./rpc.ts";
+import { BATCH_BYTES_MAX, type Store } from "./store.ts";
+
+const MEBIBYTE = 1024 * 1024;
+
+export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachable" | "chain"> {
+  readonly name: string;
+  readonly store: Store;
+  readonly sync: () => Promise<void>;
+  /** The instance must not go on: it can no longer promise anything. */
+  readonly abort: (reason: string) => void;
+  readonly log: (text: string) => void;
+}
+
+/** Since this instance started. */
+export interface EngineCounters {
+  batches: number;
+  commands: number;
+  elections: number;
+  /** Pulls answered, empty or not. */
+  pulls: number;
+}
+
+export class Engine {
+  readonly raft: Raft<Command>;
+  readonly coordinator: Coordinator;
+  readonly peers: Peers;
+  readonly chain: Chain;
+  readonly counters: EngineCounters = { batches: 0, commands: 0, elections: 0, pulls: 0 };
+  readonly #options: EngineOptions;
+  readonly #proposals = new Proposals();
+  readonly #reads = new Reads();
+  #duties: Duties | undefined;
+  #reign: { readonly role: Status["role"]; readonly leader: string | undefined; readonly term: number };
+  #flushing = false;
+  #closed = false;
+  appliedIndex = 0;
+  /** Since when no leader is known here; meaningful only while none is. */
+  leaderlessSince: number;
+
+  constructor(options: EngineOptions) {
+    const { store, configuration, id } = options;
+    this.#options = options;
+    this.coordinator = createCoordinator({ records: createMemoryRecords() });
+    this.chain = new Chain(configuration.invocation, () => this.event(() => {}));
+    this.peers = new Peers({
+      ...options,
+      chain: this.chain,
+      receive: (messages) => this.receive(messages),
+      unreachable: (peer) => this.event(() => this.raft.reportUnreachable(peer)),
+    });
+    this.raft = createRaft<Command>({
+      id,
+      restored: {
+        hardState: store.hardState(),
+        configuration: { type: "stable", voters: this.memberIds, learners: [] },
+        applied: 0,
+      },
+      log: store,
+      timing: {
+        heartbeatInterval: configuration.heartbeat_ms,
+        loyalty: configuration.loyalty_ms,
+        electionTimeout: configuration.election_ms,
+      },
+      limits: {
+        entryBytes: MEBIBYTE + 64 * 1024,
+        messageBytes: 2 * MEBIBYTE,
+        inFlightMessages: 64,
+        inFlightBytes: 8 * MEBIBYTE,
+        uncommittedBytes: 32 * MEBIBYTE,
+        committedBytes: 4 * MEBIBYTE,
+      },
+      now: options.now(),
+      random: Math.random,
+      sizeOf: (command) => this.#proposals.sizeOf(command),
+      preVote: true,
+      checkQuorum: true,
+      reads: { type: "quorum" },
+      forwardRequests: false,
+      startQuiesced: false,
+      resumeLeadership: false,
+    });
+    const { role, leader, term } = this.raft.status;
+    this.#reign = { role, leader, term };
+    this.leaderlessSince = options.now();
+  }
+
+  get id(): string {
+    return this.#options.id;
+  }
+
+  get memberIds(): readonly string[] {
+    return this.#options.founding.members.map((member) => `${member.name}.${member.incarnation}`);
+  }
+
+  /** Everything that happens runs through here: time first, then the input, then what the core wants done. */
+  event(input: () => void): void {
+    if (this.#closed) return;
+    try {
+      this.raft.tick(this.#options.now());
+      input();
+      this.#drain();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  receive(messages: readonly PeerMessage[]): void {
+    this.event(() => {
+      for (const message of messages) this.raft.step(message);
+    });
+  }
+
+  /** A peer's request: what the core answers to it travels in the response. */
+  answer(from: string, messages: readonly PeerMessage[]): readonly PeerMessage[] {
+    this.peers.heardFrom(from, this.#options.now());
+    this.#options.store.touch();
+    return this.peers.answering(from, () => this.receive(messages));
+  }
+
+  propose(command: Command): Promise<ProposeAnswer> {
+    if (this.#closed) return Promise.resolve({ type: "stopped" });
+    const answer = this.#proposals.enqueue(command);
+    if (!this.#flushing) this.event(() => this.#appendQueued());
+    return answer;
+  }
+
+  async pull(pull: Pull): Promise<ProposeAnswer> {
+    const answer = await this.#duty((duties, now) => duties.pull(pull, now));
+    if (answer.type === "applied") this.counters.pulls++;
+    return answer;
+  }
+
+  heartbeat(beat: WorkerHeartbeat): HeartbeatResult | Refused | Declined {
+    this.#options.store.touch();
+    return this.#duty((duties, now) => duties.heartbeat(beat, now));
+  }
+
+  heard(workerId: string, bootId: string): void {
+    this.#duties?.heard(workerId, bootId, this.#options.now());
+  }
+
+  expiresAt(leaseId: string): number | undefined {
+    return this.#duties?.expiresAt(leaseId);
+  }
+
+  /** An index whose state makes a read linearizable, from a quorum round of this leader. */
+  grantAsLeader(): Promise<Grant> {
+    this.#options.store.touch();
+    return this.#reads.round((id) => {
+      let declined: Declined | undefined;
+      this.event(() => {
+        const outcome = this.raft.readIndex(id);
+        if (outcome.type === "refused") declined = this.#declined(outcome.refusal);
+      });
+      return this.#closed ? { type: "stopped" } : declined;
+    });
+  }
+
+  /** The same at any replica; `ask` puts the question to the leader. */
+  grant(ask: (leader: string) => Promise<Grant>): Promise<Grant> {
+    const { role } = this.raft.status;
+    if (role === "leader") return this.grantAsLeader();
+    return this.#reads.ask(async () => {
+      const { leader } = this.raft.status;
+      return leader === undefined ? this.notLeader() : await ask(nameOf(leader));
+    });
+  }
+
+  reached(index: number, timeoutMs: number): Promise<boolean> {
+    return this.#reads.reached(index, this.appliedIndex, timeoutMs);
+  }
+
+  get leadership(): Leadership {
+    const { term, leader, role } = this.raft.status;
+    return {
+      name: this.#options.name,
+      term,
+      ...(leader === undefined ? {} : { leader: nameOf(leader) }),
+      leads: role === "leader",
+      ready: this.#duties !== undefined && this.reachesMajority,
+    };
+  }
+
+  /** Whether a majority, this replica included, has been heard within the loyalty period. */
+  get reachesMajority(): boolean {
+    const { configuration, id, now } = this.#options;
+    const since = now() - configuration.loyalty_ms;
+    const members = this.memberIds;
+    const heard = members.filter((peer) => peer === id || this.peers.heardAt(peer) >= since);
+    return heard.length > members.length / 2;
+  }
+
+  notLeader(): Declined {
+    const { leader, term } = this.raft.status;
+    return { type: "not-leader", term, ...(leader === undefined ? {} : { leader: nameOf(leader) }) };
+  }
+
+  /** Ends all activity; whoever waits is told what is known. */
+  close(answer: Declined): void {
+    this.#closed = true;
+    this.chain.stop();
+    this.peers.close();
+    this.#proposals.declineQueued(answer);
+    this.#proposals.abandonAppended("the replica that led was stopped before the entry was committed");
+    this.#reads.close(answer);
+    this.#duties?.close(answer);
+    this.#duties = undefined;
+  }
+
+  #duty<Result>(duty: (duties: Duties, now: number) => Result): Result | Declined {
+    let result: Result | Declined = this.notLeader();
+    this.event(() => {
+      if (this.#duties) result = duty(this.#duties, this.#options.now());
+    });
+    return result;
+  }
+
+  #appendQueued(): void {
+    const batch = this.#proposals.nextBatch(this.#options.configuration.max_batch_entries, BATCH_BYTES_MAX);
+    if (batch.length === 0) return;
+    const outcome = this.raft.propose(...batch.map((proposal) => proposal.command));
+    if (outcome.type === "appended") {
+      const { lastLog } = this.raft.status;
+      this.#proposals.appended(batch, lastLog.index - batch.length + 1, lastLog.term);
+      this.counters.batches++;
+      this.counters.commands += batch.length;
+      return;
+    }
+    const declined = outcome.type === "refused" ? this.#declined(outcome.refusal) : this.notLeader();
+    for (const proposal of batch) proposal.settle(declined);
+    this.#proposals.declineQueued(declined);
+  }
+
+  #drain(): void {
+    let wrote = false;
+    for (let ready = this.raft.takeReady(); ready; ready = this.raft.takeReady()) {
+      wrote = this.#carryOut(ready) || wrote;
+    }
+    this.#observeReign();
+    if (this.#duties) {
+      this.#duties.attend(this.#options.now());
+      if (!this.#flushing && this.#proposals.queued > 0) {
+        this.#appendQueued();
+        for (let ready = this.raft.takeReady(); ready; ready = this.raft.takeReady()) {
+          wrote = this.#carryOut(ready) || wrote;
+        }
+      }
+    }
+    if (wrote) this.#flush();
+    const due = [this.raft.wakeAt, this.#duties?.nextDue].filter((instant) => instant !== undefined);
+    this.chain.arm(due.length > 0 ? Math.min(...due) : undefined, this.#options.now());
+  }
+
+  #carryOut(ready: Ready<Command>): boolean {
+    const { store } = this.#options;
+    this.peers.send(ready.sendNow);
+    let wrote = false;
+    if (ready.persist) {
+      if (ready.persist.mustSync || ready.sendAfterPersist.length > 0) {
+        store.write(ready.persist);
+        wrote = true;
+      } else if (ready.persist.hardState) store.hint(ready.persist.hardState);
+    }
+    for (const entry of ready.committed) {
+      if (entry.type === "command") {
+        const { outcome, replayed } = this.coordinator.apply(entry.command, entry);
+        this.#proposals.applied(entry.index, entry.term, () => ({
+          type: "applied",
+          index: entry.index,
+          term: entry.term,
+          outcome,
+          replayed,
+        }));
+      }
+      this.appliedIndex = entry.index;
+      if (entry.type === "barrier") this.#established(entry.term);
+    }
+    this.coordinator.takeChanges();
+    this.raft.advance({
+      persisted: ready.sequence,
+      ...(ready.committed.length > 0 ? { applied: this.appliedIndex } : {}),
+    });
+    this.peers.send(ready.sendAfterPersist);
+    for (const read of ready.reads) this.#reads.settle(read, this.raft.status.term);
+    if (ready.committed.length > 0) this.#reads.applied(this.appliedIndex);
+    return wrote;
+  }
+
+  #flush(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#options.sync().then(
+      () => {
+        this.#flushing = false;
+        if (this.#proposals.queued > 0) this.event(() => this.#appendQueued());
+      },
+      (error) => this.#fail(error),
+    );
+  }
+
+  /** The first entry of an own reign is committed: from here on the state is complete and the duties begin. */
+  #established(term: number): void {
+    const { status } = this.raft;
+    if (status.role !== "leader" || status.term !== term || this.#duties) return;
+    const { configuration, now, log } = this.#options;
+    log(`raft: leadership established term=${term} index=${this.appliedIndex}`);
+    this.#duties = new Duties({
+      coordinator: this.coordinator,
+      lease_ms: configuration.lease_ms,
+      now: now(),
+      propose: (command) => this.#proposals.enqueue(command),
+      place: () => ({ index: this.appliedIndex, term }),
+    });
+  }
+
+  #observeReign(): void {
+    const { role, leader, term } = this.raft.status;
+    const before = this.#reign;
+    if (before.role === role && before.leader === leader && before.term === term) return;
+    this.#reign = { role, leader, term };
+    if (before.leader !== undefined && leader === undefined) this.leaderlessSince = this.#options.now();
+    const { log } = this.#options;
+    if (before.role === "leader" && (role !== "leader" || before.term !== term)) {
+      const declined = this.notLeader();
+      this.#duties?.close(declined);
+      this.#duties = undefined;
+      this.#proposals.declineQueued(declined);
+      this.#proposals.abandonAppended(
+        `leadership of term ${before.term} was lost before the entry was committed`,
+      );
+      log(`raft: leadership lost term=${before.term} now_term=${term}`);
+    }
+    if (role === "leader" && before.role !== "leader") {
+      this.counters.elections++;
+      log(`raft: election won term=${term}`);
+      log(`raft: entering leader state term=${term}`);
+    } else if (role !== before.role || leader !== before.leader) {
+      log(`raft: entering ${role} state term=${term} leader=${leader === undefined ? "" : nameOf(leader)}`);
+    }
+  }
+
+  #declined(refusal: Refusal): Declined {
+    const retry_after_ms = 1000;
+    switch (refusal.type) {
+      case "not-leader":
+      case "transferring":
+        return this.notLeader();
+      case "overloaded":
+        return {
+          type: "unavailable",
+          code: "overloaded",
+          detail: "too much is waiting to be committed",
+          retry_after_ms,
+        };
+      case "too-large":
+        return {
+          type: "unavailable",
+          code: "too-large",
+          detail: "the command exceeds 1 MiB",
+          retry_after_ms,
+        };
+      default:
+        return {
+          type: "unavailable",
+          code: "no-leader",
+          detail: `the leader cannot commit now: ${refusal.type}`,
+          retry_after_ms,
+        };
+    }
+  }
+
+  #fail(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#options.log(`replica: stopping this instance: ${text}`);
+    this.close({ type: "outcome-unknown", detail: "the replica failed and starts anew" });
+    this.#options.abort(text);
+  }
+}

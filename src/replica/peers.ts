@@ -1,0 +1,154 @@
+/**
+ * Messages to the other replicas: one request carries several messages, its response carries the answers. A stub that
+ * threw stays broken, so it is thrown away; what became of the call is unknown, and the core is told that the peer
+ * could not be reached.
+ */
+import type { Configuration } from "../api/configuration.ts";
+import type { Chain } from "./chain.ts";
+import { checkVersion, encodePeerBody, type PeerAnswer, type PeerMessage } from "./codec.ts";
+import type { FaultState, Founding } from "./store.ts";
+
+/** After this many failures in a row a peer is asked only every `RECOVERY_RETRY_MS`. */
+const FAILURES_BEFORE_PAUSE = 3;
+const CALL_TIMEOUT_MS_MIN = 1000;
+
+/** A replica's stub namespace, as the platform gives it or as a test does. */
+export interface ReplicaNamespace {
+  call(name: string, path: string, body: string, timeout_ms: number): Promise<Response>;
+}
+
+export interface PeersOptions {
+  readonly configuration: Configuration;
+  readonly founding: Founding;
+  /** This replica's Raft identity. */
+  readonly id: string;
+  readonly namespace: ReplicaNamespace;
+  readonly chain: Chain;
+  readonly fault: () => FaultState;
+  readonly now: () => number;
+  /** Answers have arrived: a new event for the core. */
+  readonly receive: (messages: readonly PeerMessage[]) => void;
+  readonly unreachable: (peer: string) => void;
+  /** The peer has no configuration: it may be one that this founding names and that has not heard of it. */
+  readonly blank: (name: string, incarnation: string) => void;
+  readonly report: (text: string) => void;
+}
+
+interface PeerState {
+  failures: number;
+  retryAt: number;
+  heardAt: number;
+}
+
+/** The name of the replica behind a Raft identity. */
+export function nameOf(id: string): string {
+  const dot = id.lastIndexOf(".");
+  return dot < 0 ? id : id.slice(0, dot);
+}
+
+export class Peers {
+  readonly #options: PeersOptions;
+  readonly #states = new Map<string, PeerState>();
+  #capture: { readonly to: string; readonly messages: PeerMessage[] } | undefined;
+  #closed = false;
+
+  constructor(options: PeersOptions) {
+    this.#options = options;
+  }
+
+  /** Nothing is sent or delivered any more. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  /** Runs `handle`; what it sends to `peer` is returned, to travel in the response, instead of being posted. */
+  answering(peer: string, handle: () => void): readonly PeerMessage[] {
+    const capture = { to: peer, messages: [] };
+    this.#capture = capture;
+    try {
+      handle();
+    } finally {
+      this.#capture = undefined;
+    }
+    return capture.messages;
+  }
+
+  send(messages: readonly PeerMessage[]): void {
+    if (this.#closed) return;
+    const groups = new Map<string, PeerMessage[]>();
+    for (const message of messages) {
+      if (this.#capture?.to === message.to) {
+        this.#capture.messages.push(message);
+        continue;
+      }
+      const group = groups.get(message.to);
+      if (group) group.push(message);
+      else groups.set(message.to, [message]);
+    }
+    for (const [to, group] of groups) void this.post(to, group);
+  }
+
+  heardFrom(peer: string, now: number): void {
+    const state = this.#state(peer);
+    state.failures = 0;
+    state.retryAt = 0;
+    state.heardAt = now;
+  }
+
+  /** When a message of this peer last arrived; 0 if none has since this replica started. */
+  heardAt(peer: string): number {
+    return this.#states.get(peer)?.heardAt ?? 0;
+  }
+
+  async post(to: string, messages: readonly PeerMessage[]): Promise<void> {
+    const { configuration, founding, id, namespace, chain, fault, now, receive, unreachable } = this.#options;
+    const state = this.#state(to);
+    const { isolated, delay_ms, drop_rate } = fault();
+    if (isolated || now() < state.retryAt || (drop_rate > 0 && Math.random() < drop_rate)) {
+      // The core may be in the middle of a batch: it learns of the failure in an event of its own.
+      await Promise.resolve();
+      if (!this.#closed) unreachable(to);
+      return;
+    }
+    if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms));
+    const answer = chain.exhausted(now()) ? "request" : "response";
+    const body = encodePeerBody(
+      { cluster_id: configuration.cluster_id, founding_id: founding.founding_id, from: id, to, answer },
+      messages,
+    );
+    chain.countSubrequest();
+    try {
+      const timeout = Math.max(CALL_TIMEOUT_MS_MIN, 2 * configuration.loyalty_ms);
+      const response = await namespace.call(nameOf(to), "/peer", body, timeout);
+      if (!response.ok) throw new Error(`status ${response.status}: ${await response.text()}`);
+      const given = (await response.json()) as PeerAnswer;
+      checkVersion(`answer of ${to}`, given);
+      if (this.#closed || fault().isolated) return;
+      if (given.type === "messages") {
+        this.heardFrom(to, now());
+        if (given.messages.length > 0) receive(given.messages);
+        return;
+      }
+      if (given.type === "blank") this.#options.blank(nameOf(to), given.incarnation);
+      throw new Error(given.type === "blank" ? "it has no configuration" : given.detail);
+    } catch (error) {
+      state.failures++;
+      if (state.failures >= FAILURES_BEFORE_PAUSE) state.retryAt = now() + configuration.recovery_retry_ms;
+      if (state.failures === FAILURES_BEFORE_PAUSE) {
+        this.#options.report(
+          `peer ${to} unreachable: ${error instanceof Error ? error.message : String(error)}`,
+        );
+      }
+      if (!this.#closed) unreachable(to);
+    }
+  }
+
+  #state(peer: string): PeerState {
+    let state = this.#states.get(peer);
+    if (!state) {
+      state = { failures: 0, retryAt: 0, heardAt: 0 };
+      this.#states.set(peer, state);
+    }
+    return state;
+  }
+}

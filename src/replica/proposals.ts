@@ -1,0 +1,116 @@
+/**
+ * Commands on their way through the log: queued for the next batch, then appended and waiting to be applied. Each
+ * holds the request that waits for it. The queue is bounded in number and bytes.
+ */
+import type { Command } from "../coordinator/commands.ts";
+import type { Applied, Declined } from "./rpc.ts";
+
+const QUEUE_COMMANDS_MAX = 10_000;
+const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
+
+export type ProposeAnswer = Applied | Declined;
+
+interface Proposal {
+  readonly command: Command;
+  readonly bytes: number;
+  readonly settle: (answer: ProposeAnswer) => void;
+}
+
+interface Appended {
+  readonly index: number;
+  readonly term: number;
+  readonly settle: (answer: ProposeAnswer) => void;
+}
+
+export class Proposals {
+  #queue: Proposal[] = [];
+  #queuedBytes = 0;
+  /** In order of index. `#settled` of them, from the front, are done with. */
+  #appended: Appended[] = [];
+  #settled = 0;
+  readonly #sizes = new WeakMap<Command, number>();
+
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  get underWay(): number {
+    return this.#queue.length + this.#appended.length - this.#settled;
+  }
+
+  /** Bytes of a command's JSON text, measured once. */
+  sizeOf(command: Command): number {
+    let size = this.#sizes.get(command);
+    if (size === undefined) {
+      size = JSON.stringify(command).length;
+      this.#sizes.set(command, size);
+    }
+    return size;
+  }
+
+  enqueue(command: Command): Promise<ProposeAnswer> {
+    const bytes = this.sizeOf(command);
+    if (this.#queue.length >= QUEUE_COMMANDS_MAX || this.#queuedBytes + bytes > QUEUE_BYTES_MAX) {
+      return Promise.resolve({
+        type: "unavailable",
+        code: "overloaded",
+        detail: `${this.#queue.length} commands are queued on the leader; try again shortly`,
+        retry_after_ms: 1000,
+      });
+    }
+    this.#queuedBytes += bytes;
+    return new Promise((settle) => this.#queue.push({ command, bytes, settle }));
+  }
+
+  /** Takes the next batch off the queue, at most so many commands and bytes but at least one. */
+  nextBatch(commandsMax: number, bytesMax: number): readonly Proposal[] {
+    let count = 0;
+    let bytes = 0;
+    for (const proposal of this.#queue) {
+      if (count === commandsMax || (count > 0 && bytes + proposal.bytes > bytesMax)) break;
+      count++;
+      bytes += proposal.bytes;
+    }
+    this.#queuedBytes -= bytes;
+    return this.#queue.splice(0, count);
+  }
+
+  appended(batch: readonly Proposal[], first: number, term: number): void {
+    for (const [at, proposal] of batch.entries()) {
+      this.#appended.push({ index: first + at, term, settle: proposal.settle });
+    }
+  }
+
+  /** An entry has been applied; whoever waits for exactly this one gets the answer. */
+  applied(index: number, term: number, answer: () => Applied): void {
+    for (
+      let head = this.#appended[this.#settled];
+      head && head.index <= index;
+      head = this.#appended[this.#settled]
+    ) {
+      this.#settled++;
+      if (head.index === index && head.term === term) head.settle(answer());
+      else head.settle({ type: "not-leader", term });
+    }
+    if (this.#settled > 1024 || this.#settled === this.#appended.length) {
+      this.#appended.splice(0, this.#settled);
+      this.#settled = 0;
+    }
+  }
+
+  /** What was only queued has not happened. */
+  declineQueued(answer: Declined): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    for (const proposal of queue) proposal.settle(answer);
+  }
+
+  /** What was appended may still be committed by another leader. */
+  abandonAppended(detail: string): void {
+    const appended = this.#appended.slice(this.#settled);
+    this.#appended = [];
+    this.#settled = 0;
+    for (const entry of appended) entry.settle({ type: "outcome-unknown", detail });
+  }
+}
