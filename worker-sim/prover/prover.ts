@@ -43,20 +43,13 @@ export function createProver({ threads }: { readonly threads: number }): Prover 
     circuits: [...circuits.values()].map(({ name, vk_hash }) => ({ name, vk_hash })),
     async prove(job, options = {}) {
       const { circuit, task_id, input } = job;
-      const { signal } = options;
-      const answer = await pool
-        .run({ circuit, task_id, input }, { signal: signal ?? null })
-        .catch((error: unknown) => {
-          if (error instanceof Error && error.name === "AbortError") throw error;
-          if (closed) throw new DOMException("the prover was closed", "AbortError");
-          throw new ProverError(
-            "prover-crashed",
-            `proving ${circuit} for task ${task_id} failed: ${String(error)}`,
-            {
-              cause: error,
-            },
-          );
-        });
+      const signal = options.signal ?? null;
+      const answer = await pool.run({ circuit, task_id, input }, { signal }).catch((cause: unknown) => {
+        if (cause instanceof Error && cause.name === "AbortError") throw cause;
+        if (closed) throw new DOMException("the prover was closed", "AbortError");
+        const message = `proving ${circuit} for task ${task_id} failed: ${String(cause)}`;
+        throw new ProverError("prover-crashed", message, { cause });
+      });
       if (answer.type === "failed") throw new ProverError(answer.code, answer.message);
       const { proof, public_inputs, duration_ms } = answer;
       return { proof, public_inputs, duration_ms };

@@ -4,7 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { constants, setPriority } from "node:os";
+import { constants, getPriority, setPriority } from "node:os";
 import { curves, groth16, wtns } from "snarkjs";
 import { type ProofJob, ProverError, type ProverErrorCode, witnessInput } from "./witness.ts";
 
@@ -54,7 +54,7 @@ async function start(): Promise<Manifest> {
   const manifest = JSON.parse(await readFile(inCircuits("manifest.json"), "utf8"));
   // On Linux a priority belongs to a thread, and this is the calling one; elsewhere it lowers the whole process. It is
   // inherited by threads that are started from here: by now libuv's, which read files for everybody, are running.
-  setPriority(PRIORITY);
+  if (getPriority() < PRIORITY) setPriority(PRIORITY);
   Object.assign(globalThis, { curve_bn128: await curves.getCurveFromName("bn128", { singleThread: true }) });
   return manifest;
 }
