@@ -41,7 +41,10 @@ export interface SubmitTask extends CommandBase {
 }
 export interface RegisterWorker extends CommandBase {
   readonly type: "register-worker";
-  readonly worker: Pick<WorkerRecord, "worker_id" | "boot_id" | "max_concurrent_tasks" | "circuits" | "labels">;
+  readonly worker: Pick<
+    WorkerRecord,
+    "worker_id" | "boot_id" | "max_concurrent_tasks" | "circuits" | "labels"
+  >;
 }
 export interface GrantLeases extends CommandBase {
   readonly type: "grant-leases";
@@ -128,6 +131,10 @@ export type Command =
   | RemoveWorker
   | AppendEvent;
 
+type Body<C> = C extends Command ? Omit<C, "v" | "id"> : never;
+/** What is to be done, before whoever proposes it gives it an id. */
+export type CommandBody = Body<Command>;
+
 /** What a worker receives with a lease. */
 export interface LeaseGrant {
   readonly lease_id: string;
@@ -158,13 +165,29 @@ export interface Refused {
 }
 
 export type Outcome =
-  | { readonly type: "submitted"; readonly task_id: string; readonly cached: boolean; readonly status: TaskRecord["status"] }
+  | {
+      readonly type: "submitted";
+      readonly task_id: string;
+      readonly cached: boolean;
+      readonly status: TaskRecord["status"];
+    }
   | { readonly type: "registered"; readonly created: boolean; readonly leases: readonly LeaseGrant[] }
   /** Empty when there is no work, no free slot, or the worker drains. */
   | { readonly type: "granted"; readonly leases: readonly LeaseGrant[] }
-  | { readonly type: "completed"; readonly task_id: string; readonly duplicate: boolean; readonly accepted_late: boolean; readonly leases: readonly LeaseGrant[] }
+  | {
+      readonly type: "completed";
+      readonly task_id: string;
+      readonly duplicate: boolean;
+      readonly accepted_late: boolean;
+      readonly leases: readonly LeaseGrant[];
+    }
   /** An attempt ended without a result; `status` is the task's afterwards. */
-  | { readonly type: "attempt-ended"; readonly task_id: string; readonly status: TaskRecord["status"]; readonly attempt: AttemptRecord }
+  | {
+      readonly type: "attempt-ended";
+      readonly task_id: string;
+      readonly status: TaskRecord["status"];
+      readonly attempt: AttemptRecord;
+    }
   | { readonly type: "event-appended"; readonly seq: number; readonly log_index: number }
   | { readonly type: "done" }
   | Refused;

@@ -17,6 +17,8 @@ export type TaskStatus =
   | "cancelled"
   | "expired";
 
+export type EndedStatus = "completed" | "failed" | "cancelled" | "expired";
+
 /** How a grant of a task to a worker ended; absent while it is current. */
 export type AttemptOutcome =
   | "completed"
@@ -39,6 +41,8 @@ export interface AttemptRecord {
   readonly started_at?: Instant;
   readonly ended_at?: Instant;
   readonly outcome?: AttemptOutcome;
+  /** How this grant had ended before its late but valid proof completed the task after all. */
+  readonly earlier_outcome?: AttemptOutcome;
   readonly error?: string;
 }
 
@@ -65,13 +69,17 @@ export interface TaskRecord {
   readonly created_at: Instant;
   /** Not handed out before this instant: a delay or a retry's backoff. */
   readonly not_before?: Instant;
+  /** When the current lease, or the one that ended the task, was granted. */
   readonly started_at?: Instant;
+  /** When the task ended, completed or not. */
   readonly completed_at?: Instant;
   /** Attempts spent: by failure, invalid proof or exceeded run time; never by a lost worker. */
   readonly attempts_spent: number;
-  /** Grants lost with their worker: counted apart. */
+  /** Grants lost with their worker (`worker-lost`, `missing`): counted apart. */
   readonly losses: number;
-  /** Every grant, oldest first. The last one is current if it has no `outcome`. */
+  /** Grants so far: the next lease is number `grants + 1`. */
+  readonly grants: number;
+  /** Grants, oldest first; of very many the oldest released ones are forgotten. The last is current if it has no `outcome`. */
   readonly attempts: readonly AttemptRecord[];
   readonly proof?: unknown;
   /** Hash of the accepted proof as submitted: tells a repeated `complete` from a different one. */
@@ -92,6 +100,7 @@ export interface WorkerRecord {
   /** Circuits whose verifying key this worker shares with us. Others give it no work. */
   readonly circuits: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  /** Last registration, by whichever process. */
   readonly registered_at: Instant;
 }
 
@@ -112,14 +121,44 @@ export interface ContentRecord {
   readonly task_id: string;
 }
 
-/** The first answer given under a command id or an idempotency key. */
+/** The first answer given under an idempotency key. */
 export interface AnswerRecord {
   readonly v: 1;
   readonly time: Instant;
-  /** Hash of what was asked; absent for command ids, which are never reused for something else. */
-  readonly digest?: string;
+  /** Hash of what was asked. */
+  readonly digest: string;
   readonly index: number;
+  /** As {@link CommandAnswer.outcome}. */
   readonly outcome: unknown;
+}
+
+/** The first answer given under a command id. */
+export interface CommandAnswer {
+  readonly id: string;
+  /** Leases stand in it by id alone: their inputs are in the tasks. */
+  readonly outcome: unknown;
+  /** The answer repeated that of an idempotency key. */
+  readonly replayed?: true;
+}
+
+/** An idempotency key in order of arrival; `index` tells whether its record is still the one meant here. */
+export interface KeyEntry {
+  readonly key: string;
+  readonly index: number;
+}
+
+/** Some consecutive entries of a ring in one record, so that remembering a command does not cost a row. */
+export interface BucketRecord<Entry> {
+  readonly v: 1;
+  /** Time of the newest entry. */
+  readonly time: Instant;
+  readonly entries: readonly Entry[];
+}
+
+/** What is kept of a ring: from bucket `oldest` to the entry before ordinal `next`. */
+export interface RingPosition {
+  readonly oldest: number;
+  readonly next: number;
 }
 
 /** Counters and the time of the last entry. */
@@ -127,10 +166,14 @@ export interface MetaRecord {
   readonly v: 1;
   readonly applied_time: Instant;
   readonly event_count: number;
+  /** Leases granted, by worker; forgotten with the worker. */
   readonly tasks_assigned: Readonly<Record<string, number>>;
+  /** Leases that ended without a proof through a failure, an invalid proof, a timeout or a loss. */
   readonly assignments_failed: number;
-  readonly tasks_completed: number;
-  readonly tasks_failed: number;
+  /** Live tasks are counted from their records. */
+  readonly tasks_ended: Readonly<Record<EndedStatus, number>>;
+  readonly command_answers: RingPosition;
+  readonly key_order: RingPosition;
 }
 
 export interface RecordTypes {
@@ -140,8 +183,11 @@ export interface RecordTypes {
   content: ContentRecord;
   /** Idempotency keys: `scope + "\n" + key`, kept 24 h. */
   keys: AnswerRecord;
-  /** Command ids, kept 60 s. */
-  commands: AnswerRecord;
+  /** Buckets of {@link KeyEntry} in order of arrival, by number. */
+  key_order: BucketRecord<KeyEntry>;
+  /** Buckets of command ids with their answers, kept 60 s, by number. */
+  commands: BucketRecord<CommandAnswer>;
+  /** One record, `meta`. Brought up to date by `takeChanges`, not by every command. */
   meta: MetaRecord;
 }
 export type Table = keyof RecordTypes;
@@ -156,6 +202,11 @@ export interface Records {
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined;
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void;
   delete(table: Table, key: string): void;
-  /** All records that must be in memory for the state machine to work: at start-up only. */
+  /**
+   * All records that must be in memory for the state machine to work, in any order: at start-up only, and only of
+   * `tasks` (at least those that have not ended), `workers` and `commands`.
+   */
   live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]>;
+  /** Tasks with a smaller `sequence` than `before` (default: all), newest first, read as the caller goes on. */
+  newestTasks(before?: number): Iterable<TaskRecord>;
 }

@@ -1,0 +1,196 @@
+/**
+ * The life of one task, as pure steps from record to record: granted, started, given back, retried, ended. Nothing here
+ * knows of other tasks or of workers.
+ */
+import type { LeaseGrant } from "./commands.ts";
+import type {
+  AttemptOutcome,
+  AttemptRecord,
+  EndedStatus,
+  Instant,
+  TaskRecord,
+  TaskStatus,
+} from "./records.ts";
+import type { LeaseView } from "./views.ts";
+
+/** A task that loses its worker this often is taken to be the cause. */
+export const LOSSES_MAX = 10;
+export const BACKOFF_FIRST_MS = 1_000;
+export const BACKOFF_MAX_MS = 60_000;
+const BACKOFF_JITTER = 0.2;
+/** Attempts remembered by a record. Only released leases are without a limit, so only those are ever forgotten. */
+export const ATTEMPTS_MAX = 64;
+const ERROR_CHARACTERS_MAX = 1_000;
+
+const SPENDING: ReadonlySet<AttemptOutcome> = new Set(["failed", "proof-invalid", "timed-out"]);
+const LOSING: ReadonlySet<AttemptOutcome> = new Set(["worker-lost", "missing"]);
+
+export function isWaiting(status: TaskStatus): boolean {
+  return status === "pending" || status === "scheduled";
+}
+
+export function hasEnded(status: TaskStatus): status is EndedStatus {
+  return status === "completed" || status === "failed" || status === "cancelled" || status === "expired";
+}
+
+/** Whether the attempt speaks against giving the task to the same worker again. */
+export function spends(attempt: AttemptRecord): boolean {
+  return attempt.outcome !== undefined && SPENDING.has(attempt.outcome);
+}
+
+export function countsAsFailedAssignment(outcome: AttemptOutcome): boolean {
+  return SPENDING.has(outcome) || LOSING.has(outcome);
+}
+
+/** Task ids are never reused, so that task and number of the grant name a lease for ever. */
+export function leaseId(task_id: string, grant: number): string {
+  return `${task_id}.${grant}`;
+}
+
+/** The task that a lease would belong to, or undefined for what was never a lease id. */
+export function taskOfLease(lease_id: string): string | undefined {
+  const dot = lease_id.lastIndexOf(".");
+  if (dot <= 0) return undefined;
+  return /^[1-9]\d{0,15}$/.test(lease_id.slice(dot + 1)) ? lease_id.slice(0, dot) : undefined;
+}
+
+export function currentAttempt(task: TaskRecord): AttemptRecord | undefined {
+  if (task.status !== "assigned" && task.status !== "in_progress") return undefined;
+  const last = task.attempts.at(-1);
+  if (last === undefined || last.outcome !== undefined) {
+    throw new Error(
+      `task ${task.task_id} is ${task.status} without a current attempt (${task.attempts.length} attempts)`,
+    );
+  }
+  return last;
+}
+
+export function findLease(task: TaskRecord, lease_id: string): LeaseView | undefined {
+  const attempt = task.attempts.findLast((one) => one.lease_id === lease_id);
+  return attempt && { task, attempt, current: currentAttempt(task) === attempt };
+}
+
+export function leaseGrant({ task, attempt }: LeaseView): LeaseGrant {
+  return {
+    lease_id: attempt.lease_id,
+    task_id: task.task_id,
+    attempt: Number(attempt.lease_id.slice(task.task_id.length + 1)),
+    circuit: task.circuit,
+    input: task.input,
+    blinding: task.blinding,
+    public_inputs: task.public_inputs,
+    granted_at: attempt.granted_at,
+    ...(task.max_runtime_ms === undefined ? {} : { max_runtime_ms: task.max_runtime_ms }),
+  };
+}
+
+export function assign(
+  task: TaskRecord,
+  worker: { worker_id: string; boot_id: string },
+  now: Instant,
+): TaskRecord {
+  const { worker_id, boot_id } = worker;
+  const grants = task.grants + 1;
+  const attempt: AttemptRecord = {
+    lease_id: leaseId(task.task_id, grants),
+    worker_id,
+    boot_id,
+    granted_at: now,
+  };
+  const attempts = [...task.attempts, attempt];
+  if (attempts.length > ATTEMPTS_MAX) {
+    const released = attempts.findIndex(({ outcome }) => outcome === "released");
+    if (released >= 0) attempts.splice(released, 1);
+  }
+  return { ...task, status: "assigned", started_at: now, worker_id, grants, attempts };
+}
+
+export function start(task: TaskRecord, now: Instant): TaskRecord {
+  const current = currentAttempt(task);
+  if (current === undefined || task.status === "in_progress") return task;
+  return {
+    ...task,
+    status: "in_progress",
+    attempts: [...task.attempts.slice(0, -1), { ...current, started_at: now }],
+  };
+}
+
+/**
+ * Ends the current attempt without a proof. `spent` and `lost` bring the task nearer to its end, `kept` does not.
+ * `final` ends it at once.
+ */
+export function endAttempt(
+  task: TaskRecord,
+  end: { readonly outcome: AttemptOutcome; readonly error?: string; readonly final?: boolean },
+  now: Instant,
+): TaskRecord {
+  const current = currentAttempt(task);
+  if (current === undefined)
+    throw new Error(`task ${task.task_id} is ${task.status}: no attempt to end as ${end.outcome}`);
+  const error = end.error?.slice(0, ERROR_CHARACTERS_MAX);
+  const attempts = [
+    ...task.attempts.slice(0, -1),
+    { ...current, ended_at: now, outcome: end.outcome, ...(error === undefined ? {} : { error }) },
+  ];
+  const attempts_spent = task.attempts_spent + (SPENDING.has(end.outcome) ? 1 : 0);
+  const losses = task.losses + (LOSING.has(end.outcome) ? 1 : 0);
+  const next = { ...task, attempts, attempts_spent, losses, ...(error === undefined ? {} : { error }) };
+  if (end.final || attempts_spent >= task.max_attempts)
+    return { ...next, status: "failed", completed_at: now };
+  if (losses >= LOSSES_MAX) {
+    const lost = `given up after ${losses} workers were lost with it; the last one: ${current.worker_id}`;
+    return { ...next, status: "failed", completed_at: now, error: lost };
+  }
+  const { started_at: _started, worker_id: _worker, ...waiting } = next;
+  if (attempts_spent === task.attempts_spent) return { ...waiting, status: "pending" };
+  return { ...waiting, status: "pending", not_before: now + backoff(task.task_id, attempts_spent) };
+}
+
+/** A valid proof came in under this lease, be it current or not. Whoever else holds the task is superseded. */
+export function complete(
+  task: TaskRecord,
+  lease_id: string,
+  accepted: { readonly proof: unknown; readonly proof_digest: string },
+  now: Instant,
+): TaskRecord {
+  const holder = currentAttempt(task);
+  const attempts = task.attempts.map((attempt): AttemptRecord => {
+    if (attempt.lease_id === lease_id) {
+      const { error: _error, ...rest } = attempt;
+      const earlier = attempt.outcome === undefined ? {} : { earlier_outcome: attempt.outcome };
+      return { ...rest, ...earlier, ended_at: now, outcome: "completed" };
+    }
+    return attempt === holder ? { ...attempt, ended_at: now, outcome: "superseded" } : attempt;
+  });
+  const winner = attempts.findLast((attempt) => attempt.lease_id === lease_id);
+  if (winner === undefined) throw new Error(`task ${task.task_id} has no lease ${lease_id} to complete`);
+  const { error: _error, ...rest } = task;
+  const { proof, proof_digest } = accepted;
+  const { worker_id, granted_at } = winner;
+  return {
+    ...rest,
+    status: "completed",
+    started_at: granted_at,
+    completed_at: now,
+    attempts,
+    proof,
+    proof_digest,
+    worker_id,
+  };
+}
+
+/** Pause in ms before attempt `spent + 1`: the same on every replica, different from task to task. */
+export function backoff(task_id: string, spent: number): number {
+  const base = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (spent - 1));
+  const fraction = hash(`${task_id}.${spent}`) / 2 ** 32;
+  return Math.round(base * (1 - BACKOFF_JITTER + 2 * BACKOFF_JITTER * fraction));
+}
+
+/** FNV-1a with the last mixing step of MurmurHash3, 32 bits. */
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) h = Math.imul(h ^ text.charCodeAt(at), 0x01000193);
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}

@@ -1,0 +1,203 @@
+/**
+ * The replicated state machine. A function of the commands and their places in the log: no clock, no chance, no
+ * input or output. The same commands give the same records and the same answers, however they are split into batches
+ * and wherever in between the machine is built anew from its records.
+ */
+import { Answers, type Applied } from "./answers.ts";
+import { appendEvent, eventsAfter } from "./apply-events.ts";
+import {
+  completeLease,
+  expireLease,
+  failLease,
+  grantLeases,
+  rejectProof,
+  releaseLease,
+  startLeases,
+} from "./apply-leases.ts";
+import { submitTask } from "./apply-tasks.ts";
+import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
+import type { Command, EntryPlace, Outcome } from "./commands.ts";
+import { wouldGrant } from "./grant.ts";
+import { type TaskFilter, tasksPage, workerView } from "./queries.ts";
+import type { EventRecord, Instant, RecordKey, Records, TaskRecord, WorkerRecord } from "./records.ts";
+import { State } from "./state.ts";
+import type { Counts, LeaseView, Page, Query, WorkerView } from "./views.ts";
+
+export type { Applied } from "./answers.ts";
+
+export interface Coordinator {
+  /**
+   * Applies one entry. `replayed`: the first answer, given again because a client repeated its idempotency key. A
+   * repeated command id gives the first answer, too, and does not show. Throws on a version or type that it does not
+   * know, before anything has changed.
+   */
+  apply(command: Command, place: EntryPlace): Applied;
+  /**
+   * Keys of the records changed since the last call, each once; a record that is gone is named as well. Only with
+   * this call do the records hold the counters of all commands applied: build anew from them right after it.
+   */
+  takeChanges(): readonly RecordKey[];
+
+  /** Null for what is unknown. */
+  query(query: Query): TaskRecord | LeaseView | WorkerView | Page<TaskRecord> | readonly WorkerView[] | null;
+  task(task_id: string): TaskRecord | undefined;
+  tasks(filter: TaskFilter): Page<TaskRecord>;
+  /** Any text may be asked for. */
+  lease(lease_id: string): LeaseView | undefined;
+  worker(worker_id: string): WorkerView | undefined;
+  /** In order of their names. */
+  workers(): readonly WorkerView[];
+  /** Up to `limit` Critical events with a `seq` after `after`, oldest first. */
+  events(after: number, limit: number): readonly EventRecord[];
+  readonly eventCount: number;
+  readonly counts: Counts;
+
+  /** Whether a grant would hand out at least one lease at `now`: lets a pull wait without costing a log entry. */
+  grantable(
+    worker_id: string,
+    boot_id: string,
+    max: number,
+    now: Instant,
+  ): "yes" | "wait" | "worker-unknown" | "boot-superseded";
+  /**
+   * When the next task falls due that was not due when a grant or `grantable` last looked. Of use while a pull waits:
+   * ask `grantable` again then, which moves it on.
+   */
+  readonly nextDue: Instant | undefined;
+
+  /** Current leases of a worker, in the order in which they were granted. */
+  leasesOf(worker_id: string): readonly LeaseView[];
+  workerRecords(): Iterable<WorkerRecord>;
+  workerRecord(worker_id: string): WorkerRecord | undefined;
+  /** Changes whenever a worker's record does. */
+  readonly workersVersion: number;
+  /** Current leases that have exceeded their task's `max_runtime_ms`. */
+  overdueLeases(now: Instant): readonly string[];
+  /** When the first lease after `now` will exceed it. */
+  nextOverdue(now: Instant): Instant | undefined;
+}
+
+export function createCoordinator({ records }: { readonly records: Records }): Coordinator {
+  const state = new State(records);
+  const answers = new Answers(state, records.live("commands"));
+
+  return {
+    apply(command, place) {
+      check(command, place);
+      state.advance(place.time);
+      answers.expire();
+      const known = answers.ofCommand(command.id);
+      if (known !== undefined) return known;
+      const client_key = "client_key" in command ? command.client_key : undefined;
+      const first = client_key && answers.ofKey(client_key);
+      const applied = first ?? { outcome: carryOut(state, command, place), replayed: false };
+      answers.remember(command, applied, place, first === undefined ? client_key : undefined);
+      return applied;
+    },
+    takeChanges: () => state.settle(answers.positions),
+
+    query(query) {
+      switch (query.type) {
+        case "task":
+          return this.task(query.task_id) ?? null;
+        case "tasks":
+          return this.tasks(query);
+        case "lease":
+          return this.lease(query.lease_id) ?? null;
+        case "worker":
+          return this.worker(query.worker_id) ?? null;
+        case "workers":
+          return this.workers();
+      }
+    },
+    task: (task_id) => state.task(task_id),
+    tasks: (filter) => tasksPage(state, filter),
+    lease: (lease_id) => state.lease(lease_id),
+    worker(worker_id) {
+      const worker = state.worker(worker_id);
+      return worker && workerView(state, worker);
+    },
+    workers: () => state.workers().map((worker) => workerView(state, worker)),
+    events: (after, limit) => eventsAfter(state, after, limit),
+    get eventCount() {
+      return state.event_count;
+    },
+    get counts() {
+      return state.counts;
+    },
+
+    grantable(worker_id, boot_id, max, now) {
+      const worker = state.worker(worker_id);
+      if (worker === undefined || worker.state === "dead") return "worker-unknown";
+      if (worker.boot_id !== boot_id) return "boot-superseded";
+      return wouldGrant(state, worker, max, now) ? "yes" : "wait";
+    },
+    get nextDue() {
+      return state.queue.nextDue;
+    },
+
+    leasesOf: (worker_id) => state.leasesOf(worker_id),
+    workerRecords: () => state.workersUnordered(),
+    workerRecord: (worker_id) => state.worker(worker_id),
+    get workersVersion() {
+      return state.workers_version;
+    },
+    overdueLeases: (now) => state.deadlines.overdue(now),
+    nextOverdue: (now) => state.deadlines.nextAfter(now),
+  };
+}
+
+function carryOut(state: State, command: Command, place: EntryPlace): Outcome {
+  switch (command.type) {
+    case "submit-task":
+      return submitTask(state, command, place);
+    case "register-worker":
+      return registerWorker(state, command);
+    case "grant-leases":
+      return grantLeases(state, command);
+    case "start-leases":
+      return startLeases(state, command);
+    case "complete-lease":
+      return completeLease(state, command);
+    case "reject-proof":
+      return rejectProof(state, command);
+    case "fail-lease":
+      return failLease(state, command);
+    case "release-lease":
+      return releaseLease(state, command);
+    case "expire-lease":
+      return expireLease(state, command);
+    case "set-worker-state":
+      return setWorkerState(state, command);
+    case "drain-worker":
+      return drainWorker(state, command);
+    case "remove-worker":
+      return removeWorker(state, command);
+    case "append-event":
+      return appendEvent(state, command, place);
+  }
+}
+
+const TYPES: ReadonlySet<string> = new Set<Command["type"]>([
+  "submit-task",
+  "register-worker",
+  "grant-leases",
+  "start-leases",
+  "complete-lease",
+  "reject-proof",
+  "fail-lease",
+  "release-lease",
+  "expire-lease",
+  "set-worker-state",
+  "drain-worker",
+  "remove-worker",
+  "append-event",
+]);
+
+function check(command: Command, { index }: EntryPlace): void {
+  const { v, type } = command as { readonly v: unknown; readonly type: unknown };
+  if (v === 1 && typeof type === "string" && TYPES.has(type)) return;
+  throw new Error(
+    `entry ${index}: command ${String(type)} of version ${String(v)} is unknown here: upgrade this replica`,
+  );
+}

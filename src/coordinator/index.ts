@@ -1,0 +1,10 @@
+/**
+ * The replicated state machine: tasks, leases, workers and events. Pure and deterministic; imports nothing from outside
+ * this folder.
+ */
+export type * from "./commands.ts";
+export { type Applied, type Coordinator, createCoordinator } from "./coordinator.ts";
+export { createLiveness, type Liveness } from "./liveness.ts";
+export { createMemoryRecords } from "./memory-records.ts";
+export type * from "./records.ts";
+export type * from "./views.ts";

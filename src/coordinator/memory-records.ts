@@ -1,0 +1,59 @@
+/**
+ * Records in memory alone, rebuilt from the log at every start.
+ */
+import type { Records, RecordTypes, Table, TaskRecord } from "./records.ts";
+
+type Tables = { readonly [T in Table]: Map<string, RecordTypes[T]> };
+
+export function createMemoryRecords(): Records {
+  const tables: Tables = {
+    tasks: new Map(),
+    workers: new Map(),
+    events: new Map(),
+    content: new Map(),
+    keys: new Map(),
+    key_order: new Map(),
+    commands: new Map(),
+    meta: new Map(),
+  };
+  const arrivals: { readonly sequence: number; readonly task_id: string }[] = [];
+
+  /** Position of the first arrival that is not before `sequence`. */
+  function position(sequence: number): number {
+    let low = 0;
+    let high = arrivals.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((arrivals[middle]?.sequence ?? 0) < sequence) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  function table<T extends Table>(name: T): Map<string, RecordTypes[T]> {
+    return tables[name] as Map<string, RecordTypes[T]>;
+  }
+
+  return {
+    get: (name, key) => table(name).get(key),
+    put(name, key, record) {
+      if (name === "tasks" && !tables.tasks.has(key)) {
+        const { sequence } = record as TaskRecord;
+        arrivals.splice(position(sequence), 0, { sequence, task_id: key });
+      }
+      table(name).set(key, record);
+    },
+    delete(name, key) {
+      const sequence = name === "tasks" ? tables.tasks.get(key)?.sequence : undefined;
+      if (sequence !== undefined) arrivals.splice(position(sequence), 1);
+      tables[name].delete(key);
+    },
+    live: (name) => table(name).entries(),
+    *newestTasks(before = Number.POSITIVE_INFINITY) {
+      for (let at = position(before) - 1; at >= 0; at--) {
+        const task = tables.tasks.get(arrivals[at]?.task_id ?? "");
+        if (task !== undefined) yield task;
+      }
+    },
+  };
+}

@@ -1,0 +1,124 @@
+/**
+ * Tasks that wait for a worker, in the order in which they are served. Derived from the task records and rebuilt from
+ * them at start: what it hands out depends on the records alone, never on when something entered it.
+ */
+import { Heap } from "./heap.ts";
+import type { Instant, TaskRecord } from "./records.ts";
+
+export interface Waiting {
+  readonly task_id: string;
+  readonly circuit: string;
+  readonly priority: number;
+  readonly sequence: number;
+  readonly not_before: Instant;
+  /** Stands in one of the heaps: not while it is taken out to be looked at. */
+  queued: boolean;
+}
+
+/** Entries that were removed may make up this many more than those that still count before the heaps are cleaned. */
+const STALE_MAX = 1024;
+
+/** A total order of constants, so that it may become `created_at − priority × step` when priorities age. */
+function servedBefore(a: Waiting, b: Waiting): boolean {
+  return a.priority === b.priority ? a.sequence < b.sequence : a.priority > b.priority;
+}
+
+function dueBefore(a: Waiting, b: Waiting): boolean {
+  return a.not_before === b.not_before ? a.sequence < b.sequence : a.not_before < b.not_before;
+}
+
+export class WaitingQueue {
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #ready = new Map<string, Heap<Waiting>>();
+  readonly #delayed = new Heap<Waiting>(dueBefore);
+  #stale = 0;
+
+  add(task: TaskRecord, now: Instant): void {
+    const { task_id, circuit, priority, sequence, not_before = 0 } = task;
+    const entry: Waiting = { task_id, circuit, priority, sequence, not_before, queued: false };
+    this.#waiting.set(task_id, entry);
+    this.restore(entry, now);
+  }
+
+  remove(task_id: string): void {
+    const entry = this.#waiting.get(task_id);
+    if (entry === undefined) return;
+    this.#waiting.delete(task_id);
+    if (!entry.queued) return;
+    this.#stale++;
+    if (this.#stale > this.#waiting.size + STALE_MAX) this.#clean();
+  }
+
+  /** Takes out the first task of these circuits that is due; `restore` puts it back. */
+  pop(circuits: readonly string[], now: Instant): Waiting | undefined {
+    this.#promote(now);
+    for (;;) {
+      let best: Heap<Waiting> | undefined;
+      let first: Waiting | undefined;
+      for (const circuit of circuits) {
+        const heap = this.#ready.get(circuit);
+        const top = heap && this.#top(heap);
+        if (heap === undefined || top === undefined) continue;
+        if (first === undefined || servedBefore(top, first)) {
+          best = heap;
+          first = top;
+        }
+      }
+      if (best === undefined || first === undefined) return undefined;
+      best.pop();
+      first.queued = false;
+      if (first.not_before <= now) return first;
+      // Promoted by somebody who was told a later time.
+      this.restore(first, now);
+    }
+  }
+
+  restore(entry: Waiting, now: Instant): void {
+    entry.queued = true;
+    if (entry.not_before > now) {
+      this.#delayed.push(entry);
+      return;
+    }
+    let heap = this.#ready.get(entry.circuit);
+    if (heap === undefined) {
+      heap = new Heap(servedBefore);
+      this.#ready.set(entry.circuit, heap);
+    }
+    heap.push(entry);
+  }
+
+  /** Earliest `not_before` among the tasks that were not due when last looked at. */
+  get nextDue(): Instant | undefined {
+    return this.#top(this.#delayed)?.not_before;
+  }
+
+  #promote(now: Instant): void {
+    for (
+      let top = this.#top(this.#delayed);
+      top !== undefined && top.not_before <= now;
+      top = this.#top(this.#delayed)
+    ) {
+      this.#delayed.pop();
+      this.restore(top, now);
+    }
+  }
+
+  #top(heap: Heap<Waiting>): Waiting | undefined {
+    for (;;) {
+      const top = heap.peek();
+      if (top === undefined || this.#waiting.get(top.task_id) === top) return top;
+      heap.pop();
+      this.#stale--;
+    }
+  }
+
+  #clean(): void {
+    const current = (entry: Waiting): boolean => this.#waiting.get(entry.task_id) === entry;
+    this.#delayed.retain(current);
+    for (const [circuit, heap] of this.#ready) {
+      heap.retain(current);
+      if (heap.size === 0) this.#ready.delete(circuit);
+    }
+    this.#stale = 0;
+  }
+}

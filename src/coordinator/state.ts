@@ -1,0 +1,237 @@
+/**
+ * The records and what is derived from them. Every change of a record passes through here, so that the derived parts
+ * and the list of changed records cannot fall behind; building a state from the same records gives the same answers.
+ */
+import { currentAttempt, findLease, hasEnded, isWaiting, taskOfLease } from "./attempts.ts";
+import { Deadlines } from "./deadlines.ts";
+import { WaitingQueue } from "./queue.ts";
+import type {
+  EndedStatus,
+  Instant,
+  MetaRecord,
+  RecordKey,
+  Records,
+  RecordTypes,
+  Table,
+  TaskRecord,
+  TaskStatus,
+  WorkerRecord,
+} from "./records.ts";
+import type { Counts, LeaseView } from "./views.ts";
+import { Workforce } from "./workforce.ts";
+
+const META = "meta";
+const NO_RING = { oldest: 0, next: 0 };
+const FRESH: MetaRecord = {
+  v: 1,
+  applied_time: 0,
+  event_count: 0,
+  tasks_assigned: {},
+  assignments_failed: 0,
+  tasks_ended: { completed: 0, failed: 0, cancelled: 0, expired: 0 },
+  command_answers: NO_RING,
+  key_order: NO_RING,
+};
+
+export class State {
+  readonly queue = new WaitingQueue();
+  readonly workforce = new Workforce();
+  readonly deadlines = new Deadlines();
+  /** As last stored; what moves with every command is kept beside it and joined in `settle`. */
+  readonly stored: MetaRecord;
+  event_count: number;
+  assignments_failed: number;
+  /** Changes whenever a worker's record does. */
+  workers_version = 0;
+  readonly #records: Records;
+  readonly #workers = new Map<string, WorkerRecord>();
+  readonly #assigned: Map<string, number>;
+  readonly #by_status: Record<TaskStatus, number>;
+  readonly #changed = new Map<Table, Set<string>>();
+  #now: Instant;
+
+  constructor(records: Records) {
+    this.#records = records;
+    const meta = records.get("meta", META) ?? FRESH;
+    if (meta.v !== 1) throw new Error(`meta record has version ${meta.v}: this code reads version 1`);
+    this.stored = meta;
+    this.#now = meta.applied_time;
+    this.event_count = meta.event_count;
+    this.assignments_failed = meta.assignments_failed;
+    this.#assigned = new Map(Object.entries(meta.tasks_assigned));
+    this.#by_status = { scheduled: 0, pending: 0, assigned: 0, in_progress: 0, ...meta.tasks_ended };
+    for (const [, worker] of records.live("workers")) {
+      this.#workers.set(worker.worker_id, worker);
+      this.workforce.setWorker(worker.worker_id, worker);
+    }
+    for (const [, task] of records.live("tasks")) if (!hasEnded(task.status)) this.#index(undefined, task);
+  }
+
+  /** Time of the last entry. Never runs backwards, though the clocks of two leaders may differ. */
+  get now(): Instant {
+    return this.#now;
+  }
+
+  advance(time: Instant): void {
+    if (time > this.#now) this.#now = time;
+  }
+
+  get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
+    return this.#records.get(table, key);
+  }
+
+  put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
+    this.#records.put(table, key, record);
+    this.#change(table, key);
+  }
+
+  delete(table: Table, key: string): void {
+    this.#records.delete(table, key);
+    this.#change(table, key);
+  }
+
+  task(task_id: string): TaskRecord | undefined {
+    return this.#records.get("tasks", task_id);
+  }
+
+  putTask(task: TaskRecord): void {
+    const before = this.task(task.task_id);
+    this.put("tasks", task.task_id, task);
+    this.#index(before, task);
+  }
+
+  newestTasks(before?: number): Iterable<TaskRecord> {
+    return this.#records.newestTasks(before);
+  }
+
+  lease(lease_id: string): LeaseView | undefined {
+    const task_id = taskOfLease(lease_id);
+    const task = task_id === undefined ? undefined : this.task(task_id);
+    return task && findLease(task, lease_id);
+  }
+
+  /** Current leases of a worker in the order in which they were granted. */
+  leasesOf(worker_id: string): readonly LeaseView[] {
+    const leases = Array.from(this.workforce.leases(worker_id), (lease_id) => {
+      const lease = this.lease(lease_id);
+      if (lease === undefined)
+        throw new Error(`worker ${worker_id} holds lease ${lease_id}, which no task knows`);
+      return lease;
+    });
+    return leases.sort(
+      (a, b) =>
+        a.attempt.granted_at - b.attempt.granted_at ||
+        b.task.priority - a.task.priority ||
+        a.task.sequence - b.task.sequence,
+    );
+  }
+
+  worker(worker_id: string): WorkerRecord | undefined {
+    return this.#workers.get(worker_id);
+  }
+
+  /** In order of their names. */
+  workers(): readonly WorkerRecord[] {
+    return Array.from(this.#workers.values()).sort((a, b) => (a.worker_id < b.worker_id ? -1 : 1));
+  }
+
+  workersUnordered(): Iterable<WorkerRecord> {
+    return this.#workers.values();
+  }
+
+  putWorker(worker: WorkerRecord): void {
+    this.put("workers", worker.worker_id, worker);
+    this.#workers.set(worker.worker_id, worker);
+    this.workforce.setWorker(worker.worker_id, worker);
+    this.workers_version++;
+  }
+
+  deleteWorker(worker_id: string): void {
+    this.delete("workers", worker_id);
+    this.#workers.delete(worker_id);
+    this.#assigned.delete(worker_id);
+    this.workforce.setWorker(worker_id, undefined);
+    this.workers_version++;
+  }
+
+  countAssigned(worker_id: string, leases: number): void {
+    this.#assigned.set(worker_id, (this.#assigned.get(worker_id) ?? 0) + leases);
+  }
+
+  /** Reads the state anew at every access, and computes only what is asked for. */
+  get counts(): Counts {
+    const by_status = this.#by_status;
+    const { workforce } = this;
+    const assigned = (): Readonly<Record<string, number>> => this.#assignedByWorker();
+    const failed = (): number => this.assignments_failed;
+    return {
+      get tasks() {
+        return by_status;
+      },
+      get workers() {
+        return workforce.workers;
+      },
+      get capacity() {
+        return workforce.capacity;
+      },
+      get tasks_assigned() {
+        return assigned();
+      },
+      get assignments_failed() {
+        return failed();
+      },
+    };
+  }
+
+  /** Stores what was kept beside the meta record and names every record changed since the last call. */
+  settle(rings: Pick<MetaRecord, "command_answers" | "key_order">): readonly RecordKey[] {
+    if (this.#changed.size === 0 && this.#now === this.#records.get("meta", META)?.applied_time) return [];
+    const { completed, failed, cancelled, expired } = this.#by_status;
+    this.put("meta", META, {
+      v: 1,
+      applied_time: this.#now,
+      event_count: this.event_count,
+      tasks_assigned: this.#assignedByWorker(),
+      assignments_failed: this.assignments_failed,
+      tasks_ended: { completed, failed, cancelled, expired } satisfies Record<EndedStatus, number>,
+      ...rings,
+    });
+    const changed: RecordKey[] = [];
+    for (const [table, keys] of this.#changed) for (const key of keys) changed.push({ table, key });
+    this.#changed.clear();
+    return changed;
+  }
+
+  #assignedByWorker(): Readonly<Record<string, number>> {
+    return Object.fromEntries(Array.from(this.#assigned).sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  #change(table: Table, key: string): void {
+    const keys = this.#changed.get(table);
+    if (keys === undefined) this.#changed.set(table, new Set([key]));
+    else keys.add(key);
+  }
+
+  #index(before: TaskRecord | undefined, after: TaskRecord): void {
+    if (before !== undefined) this.#by_status[before.status]--;
+    this.#by_status[after.status]++;
+
+    const waited = before !== undefined && isWaiting(before.status);
+    const waits = isWaiting(after.status);
+    if (waited) this.queue.remove(after.task_id);
+    if (waits) this.queue.add(after, this.#now);
+
+    const held = before && currentAttempt(before);
+    const holds = currentAttempt(after);
+    if (held?.lease_id === holds?.lease_id) return;
+    if (held !== undefined) {
+      this.workforce.removeLease(held.worker_id, held.lease_id);
+      this.deadlines.remove(held.lease_id);
+    }
+    if (holds !== undefined) {
+      this.workforce.addLease(holds.worker_id, holds.lease_id);
+      if (after.max_runtime_ms !== undefined)
+        this.deadlines.add(holds.lease_id, holds.granted_at + after.max_runtime_ms);
+    }
+  }
+}
