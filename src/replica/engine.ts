@@ -12,7 +12,7 @@ import { Chain } from "./chain.ts";
 import type { PeerMessage } from "./codec.ts";
 import { Duties } from "./duties.ts";
 import { nameOf, Peers, type PeersOptions } from "./peers.ts";
-import { Proposals, type ProposeAnswer } from "./proposals.ts";
+import { COMMAND_BYTES_MAX, Proposals, type ProposeAnswer } from "./proposals.ts";
 import { type Grant, Reads } from "./reads.ts";
 import type { Declined, HeartbeatResult, Leadership, Pull, WorkerHeartbeat } from "./rpc.ts";
 import { BATCH_BYTES_MAX, type Store } from "./store.ts";
@@ -79,7 +79,7 @@ export class Engine {
         electionTimeout: configuration.election_ms,
       },
       limits: {
-        entryBytes: MEBIBYTE + 64 * 1024,
+        entryBytes: COMMAND_BYTES_MAX,
         messageBytes: 2 * MEBIBYTE,
         inFlightMessages: 64,
         inFlightBytes: 8 * MEBIBYTE,
@@ -249,23 +249,27 @@ export class Engine {
   }
 
   #drain(): void {
-    let wrote = false;
-    for (let ready = this.raft.takeReady(); ready; ready = this.raft.takeReady()) {
-      wrote = this.#carryOut(ready) || wrote;
-    }
+    let wrote = this.#carryOutAll();
     this.#observeReign();
     if (this.#duties) {
       this.#duties.attend(this.#options.now());
-      if (!this.#flushing && this.#proposals.queued > 0) {
+      if (!this.#flushing) {
         this.#appendQueued();
-        for (let ready = this.raft.takeReady(); ready; ready = this.raft.takeReady()) {
-          wrote = this.#carryOut(ready) || wrote;
-        }
+        wrote = this.#carryOutAll() || wrote;
       }
     }
     if (wrote) this.#flush();
     const due = [this.raft.wakeAt, this.#duties?.nextDue].filter((instant) => instant !== undefined);
     this.chain.arm(due.length > 0 ? Math.min(...due) : undefined, this.#options.now());
+  }
+
+  /** Whether anything was written. */
+  #carryOutAll(): boolean {
+    let wrote = false;
+    for (let ready = this.raft.takeReady(); ready; ready = this.raft.takeReady()) {
+      wrote = this.#carryOut(ready) || wrote;
+    }
+    return wrote;
   }
 
   #carryOut(ready: Ready<Command>): boolean {

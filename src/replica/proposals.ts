@@ -7,6 +7,8 @@ import type { Applied, Declined } from "./rpc.ts";
 
 const QUEUE_COMMANDS_MAX = 10_000;
 const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
+/** A command holds one input, event or operation of at most 1 MiB, and what belongs to it. */
+export const COMMAND_BYTES_MAX = 1024 * 1024 + 64 * 1024;
 
 export type ProposeAnswer = Applied | Declined;
 
@@ -50,6 +52,10 @@ export class Proposals {
 
   enqueue(command: Command): Promise<ProposeAnswer> {
     const bytes = this.sizeOf(command);
+    if (bytes > COMMAND_BYTES_MAX) {
+      const detail = `the command has ${bytes} bytes of JSON; ${COMMAND_BYTES_MAX} are allowed`;
+      return Promise.resolve({ type: "unavailable", code: "too-large", detail, retry_after_ms: 0 });
+    }
     if (this.#queue.length >= QUEUE_COMMANDS_MAX || this.#queuedBytes + bytes > QUEUE_BYTES_MAX) {
       return Promise.resolve({
         type: "unavailable",

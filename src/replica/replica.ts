@@ -109,7 +109,7 @@ export class Replica extends DurableObject<Env> {
     return this.#clock;
   }
 
-  #log(text: string, fields: Readonly<Record<string, string | number>> = {}): void {
+  #log(text: string, fields: Readonly<Record<string, string | undefined>> = {}): void {
     log({ replica: this.#identity?.name ?? "", ...fields, message: text });
   }
 
@@ -390,7 +390,7 @@ export class Replica extends DurableObject<Env> {
 
   #applyFault(fault: Fault, request: Request): Response {
     const before = this.#fault;
-    const request_id = request.headers.get(REQUEST_ID_HEADER) ?? "";
+    const request_id = request.headers.get(REQUEST_ID_HEADER) ?? undefined;
     this.#log(`fault: ${fault.action}`, { request_id });
     switch (fault.action) {
       case "stop":
