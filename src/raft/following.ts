@@ -1,0 +1,67 @@
+/** How a replica follows: what it does with a leader's appends and heartbeats (§5.3). */
+import type { AppendRequest, Heartbeat } from "./messages.ts";
+import type { ReplicaState } from "./state.ts";
+import type { LogPosition } from "./vocabulary.ts";
+
+export function onAppendRequest<Command>(
+  state: ReplicaState<Command>,
+  request: AppendRequest<Command>,
+): void {
+  if (!isContiguous(request) || !follow(state, request)) return;
+  const { from, previous, entries, commit, round } = request;
+  const end = state.log.last.index;
+  const placed = state.log.place(previous, entries);
+  // The peer denies what is certain here. This replica is not in doubt, the peer is.
+  if (placed.type === "impossible") return;
+  const answer = { type: "append-response", from: state.id, to: from, term: state.term, round } as const;
+  if (placed.type === "conflict") {
+    state.sendDurably({ ...answer, outcome: { type: "conflict", at: previous.index, hint: placed.hint } });
+    return;
+  }
+  state.adopt(placed.added, (placed.added[0]?.index ?? end + 1) <= end);
+  state.commitTo(Math.min(commit, placed.through));
+  state.sendDurably({ ...answer, outcome: { type: "matched", through: placed.through } });
+}
+
+export function onHeartbeat<Command>(state: ReplicaState<Command>, heartbeat: Heartbeat): void {
+  if (!follow(state, heartbeat)) return;
+  // A leader promises no more than what it knows to match; anything else was not meant for this log.
+  if (heartbeat.commit <= state.log.last.index) state.commitTo(heartbeat.commit);
+  answerHeartbeat(state, heartbeat);
+}
+
+/**
+ * Whether the sender leads the current term, after taking that on if it is new. A former leader is
+ * told the newer term, which also brings back a replica whose term has run ahead of the others'.
+ */
+function follow<Command>(state: ReplicaState<Command>, message: AppendRequest<Command> | Heartbeat): boolean {
+  const { from, term } = message;
+  if (term < state.term) {
+    answerHeartbeat(state, message);
+    return false;
+  }
+  const campaigning = state.role.type === "pre-candidate" || state.role.type === "candidate";
+  if (term > state.term || campaigning) state.becomeFollower(term, from);
+  // Never two leaders in one term: a second one cannot be believed.
+  if (state.role.type === "leader" || (state.leader ?? from) !== from) return false;
+  state.heardFrom(from);
+  return true;
+}
+
+function answerHeartbeat<Command>(
+  state: ReplicaState<Command>,
+  { from, round }: AppendRequest<Command> | Heartbeat,
+): void {
+  const { id, term } = state;
+  state.sendDurably({ type: "heartbeat-response", from: id, to: from, term, round, quiesced: false });
+}
+
+/** Whether a request's entries could stand in one log behind `previous`. */
+function isContiguous<Command>({ term, previous, entries }: AppendRequest<Command>): boolean {
+  let last: LogPosition = previous;
+  for (const entry of entries) {
+    if (entry.index !== last.index + 1 || entry.term < last.term) return false;
+    last = entry;
+  }
+  return last.term <= term;
+}

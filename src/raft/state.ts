@@ -1,0 +1,205 @@
+/**
+ * Term, vote, role and clock of one replica, and the steps by which they change. The rules that
+ * decide when they change are in `elections.ts` and `following.ts`, requests in `core.ts`; what
+ * only a leader knows is in {@link Leadership}.
+ */
+import type { Configurations } from "./configurations.ts";
+import type { Entry } from "./entries.ts";
+import { Leadership } from "./leadership.ts";
+import type { RaftLog } from "./log.ts";
+import type { Configuration } from "./membership.ts";
+import type { Message } from "./messages.ts";
+import type { RaftOptions } from "./options.ts";
+import { Outbox } from "./outbox.ts";
+import { isVoter, votersOf } from "./quorum.ts";
+import type { Refusal } from "./requests.ts";
+import { restore } from "./restore.ts";
+import type { TraceEvent } from "./status.ts";
+import type { HardState } from "./storage.ts";
+import type { LogIndex, Millis, ReplicaId, Term } from "./vocabulary.ts";
+
+/** A campaign under way: asking whether an election could be won, or holding it. */
+export interface Candidacy {
+  readonly type: "pre-candidate" | "candidate";
+  readonly votes: Map<ReplicaId, boolean>;
+}
+
+/** A learner follows like any other replica: the configuration, not the role, says who votes. */
+export type Role<Command> =
+  | { readonly type: "follower" }
+  | Candidacy
+  | { readonly type: "leader"; readonly leadership: Leadership<Command> };
+
+export class ReplicaState<Command> {
+  readonly options: RaftOptions<Command>;
+  readonly id: ReplicaId;
+  readonly log: RaftLog<Command>;
+  readonly outbox: Outbox<Command>;
+  readonly #configurations: Configurations;
+
+  now: Millis;
+  term: Term;
+  vote: ReplicaId | undefined;
+  /** Whom this replica follows, or would tell a client to ask. */
+  leader: ReplicaId | undefined;
+  role: Role<Command> = { type: "follower" };
+  /** Absent while this replica may not campaign or need not. */
+  electionDueAt: Millis | undefined;
+  /** Until then campaigns against `leader` are disregarded. An instant: sleep does not prolong it. */
+  #loyalUntil: Millis = Number.NEGATIVE_INFINITY;
+
+  constructor(options: RaftOptions<Command>) {
+    const { log, configurations } = restore(options);
+    const { hardState } = options.restored;
+    this.options = options;
+    this.id = options.id;
+    this.log = log;
+    this.#configurations = configurations;
+    this.now = options.now;
+    this.term = hardState.term;
+    this.vote = hardState.vote;
+    // Having led before is no reason to send anybody here now.
+    this.leader = hardState.leader === options.id ? undefined : hardState.leader;
+    this.outbox = new Outbox(this.hardState);
+    this.waitForLeader();
+    // Alone, there is nobody to wait for.
+    if (this.mayCampaign && this.otherVoters.length === 0) this.electionDueAt = options.now;
+  }
+
+  /** In force, whether or not committed. */
+  get configuration(): Configuration | undefined {
+    return this.#configurations.current;
+  }
+
+  get otherVoters(): readonly ReplicaId[] {
+    const { configuration } = this;
+    return configuration === undefined ? [] : votersOf(configuration).filter((voter) => voter !== this.id);
+  }
+
+  get mayCampaign(): boolean {
+    return isVoter(this.configuration, this.id);
+  }
+
+  /** Whether there is a leader whom a campaign would disturb. */
+  get hearsLeader(): boolean {
+    return this.role.type === "leader" || (this.leader !== undefined && this.now < this.#loyalUntil);
+  }
+
+  get hardState(): HardState {
+    return {
+      term: this.term,
+      ...(this.vote !== undefined && { vote: this.vote }),
+      commit: this.log.commit,
+      ...(this.leader !== undefined && { leader: this.leader }),
+    };
+  }
+
+  get notLeader(): Refusal {
+    return { type: "not-leader", ...(this.leader !== undefined && { leader: this.leader }) };
+  }
+
+  /** For the leader's next entry: never less than its predecessor's, whoever wrote that. */
+  get entryTime(): Millis {
+    return Math.max(this.now, this.log.lastTime);
+  }
+
+  /** Begins a new wait, drawn anew so that replicas do not keep timing out together (§9.3). */
+  waitForLeader(): void {
+    const [min, max] = this.options.timing.electionTimeout;
+    this.electionDueAt = this.mayCampaign ? this.now + min + this.options.random() * (max - min) : undefined;
+  }
+
+  /** `leader` has just shown that it leads this term. */
+  heardFrom(leader: ReplicaId): void {
+    this.leader = leader;
+    this.#loyalUntil = this.now + this.options.timing.loyalty;
+    this.waitForLeader();
+  }
+
+  /** Takes on `term` if it is newer. A wait under way goes on: learning a term is no sign of a leader. */
+  becomeFollower(term: Term, leader: ReplicaId | undefined): void {
+    const { role } = this;
+    if (term > this.term) {
+      this.term = term;
+      this.vote = undefined;
+    }
+    this.leader = leader;
+    this.role = { type: "follower" };
+    if (role.type === "leader") {
+      this.outbox.answer(role.leadership.reads.abort(this.notLeader));
+      this.waitForLeader();
+    }
+    this.trace("became-follower");
+  }
+
+  becomeCandidate(): void {
+    this.term += 1;
+    this.vote = this.id;
+    this.leader = undefined;
+    this.role = { type: "candidate", votes: new Map() };
+    this.waitForLeader();
+    this.trace("became-candidate");
+  }
+
+  becomeLeader(configuration: Configuration): void {
+    const { id, term, log, now } = this;
+    const { timing, limits } = this.options;
+    const leadership = new Leadership<Command>({ id, term, configuration, log, timing, limits, now });
+    this.role = { type: "leader", leadership };
+    this.leader = id;
+    this.electionDueAt = undefined;
+    this.trace("became-leader");
+    this.append([{ type: "barrier", term, index: log.last.index + 1, time: this.entryTime }]);
+  }
+
+  /** The leader's own entries. */
+  append(entries: readonly Entry<Command>[]): void {
+    this.log.append(entries);
+    this.trace("appended");
+  }
+
+  /** What a leader's entries, already in the log, change besides it. */
+  adopt(added: readonly Entry<Command>[], replaced: boolean): void {
+    const [first] = added;
+    if (first === undefined) return;
+    if (replaced) this.trace("truncated");
+    this.trace("appended");
+    let reconfigured = replaced && this.#configurations.truncateFrom(first.index);
+    for (const entry of added) {
+      if (entry.type !== "configuration") continue;
+      this.#configurations.append(entry.index, entry.configuration);
+      reconfigured = true;
+    }
+    if (!reconfigured) return;
+    this.waitForLeader();
+    this.trace("configured");
+  }
+
+  commitTo(index: LogIndex): void {
+    if (!this.log.commitTo(index)) return;
+    this.#configurations.committed(index);
+    if (this.role.type === "leader") this.role.leadership.committed(index);
+    this.trace("committed");
+  }
+
+  send(message: Message<Command>): void {
+    this.outbox.send(message);
+    this.trace("sent", message);
+  }
+
+  sendDurably(message: Message<Command>): void {
+    this.outbox.sendDurably(message);
+    this.trace("sent", message);
+  }
+
+  trace(type: TraceEvent["type"], message?: Message<Command>): void {
+    this.options.trace?.({
+      type,
+      id: this.id,
+      term: this.term,
+      lastLog: this.log.last,
+      commit: this.log.commit,
+      ...(message !== undefined && { message }),
+    });
+  }
+}
