@@ -1,0 +1,134 @@
+// `node worker-sim/prover/measure.ts [threads] [proofs]`: what proving costs here without any cluster, and what the
+// coordinator's share of it costs in Node and in workerd. The figures of docs/proofs.md come from it.
+
+import { availableParallelism, cpus } from "node:os";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { Log, LogLevel, Miniflare } from "miniflare";
+import { circuits, newBlinding } from "../../src/proofs/index.ts";
+import { createProver, type Proved } from "./index.ts";
+
+const [threads = availableParallelism(), proofs = 20] = process.argv.slice(2).map(Number);
+const circuit = circuits.get("merkle");
+if (circuit === undefined) throw new Error("no merkle circuit");
+const merkle = circuit;
+
+function task(leafCount: number) {
+  const leaves = Array.from({ length: leafCount }, () => newBlinding().slice(0, 60));
+  const input = merkle.canonical({ leaves, leaf_index: leafCount - 1 });
+  return { task_id: crypto.randomUUID(), input, blinding: newBlinding() };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+function report(what: string, figure: number, unit: string): void {
+  console.log(`${what.padEnd(52)} ${figure.toFixed(2).padStart(9)} ${unit}`);
+}
+
+async function measureProver(): Promise<Proved & { readonly task: ReturnType<typeof task> }> {
+  const prover = createProver({ threads });
+  const prove = async () => {
+    const each = task(2);
+    const context = merkle.statement(each).public_inputs[2];
+    const input = { ...each.input, blinding: each.blinding, context };
+    return { task: each, ...(await prover.prove({ circuit: "merkle", task_id: each.task_id, input })) };
+  };
+  await Promise.all(Array.from({ length: threads }, prove));
+  const began_ms = performance.now();
+  const proved = await Promise.all(Array.from({ length: proofs }, prove));
+  const seconds = (performance.now() - began_ms) / 1000;
+  report(
+    `witness and proof, median of ${proofs}`,
+    median(proved.map(({ duration_ms }) => duration_ms)),
+    "ms",
+  );
+  report(`throughput, ${threads} threads`, proofs / seconds, "proofs/s");
+  report("memory of the process", process.memoryUsage().rss / 1e6, "MB");
+  await prover.close();
+  const [first] = proved;
+  if (first === undefined) throw new Error("nothing was proved");
+  return first;
+}
+
+const COORDINATOR = `
+  import { circuits } from "./src/proofs/index.ts";
+  const merkle = circuits.get("merkle");
+  export function run({ action, times, task, proof, public_inputs }) {
+    for (let i = 0; i < times; i++) {
+      if (action === "statement") merkle.statement(task);
+      else if (!merkle.verify(proof, public_inputs, public_inputs).valid) throw new Error("refused");
+    }
+  }
+  export default {
+    async fetch(request) {
+      run(await request.json());
+      return new Response();
+    },
+  };
+`;
+
+type Run = (job: object) => void | Promise<void>;
+
+async function measureCoordinator(
+  where: string,
+  run: Run,
+  proved: Awaited<ReturnType<typeof measureProver>>,
+) {
+  const timed = async (times: number, job: object) => {
+    const began_ms = performance.now();
+    await run({ ...job, times });
+    return (performance.now() - began_ms) / times;
+  };
+  const verification = { action: "verify", proof: proved.proof, public_inputs: proved.public_inputs };
+  report(`${where}: first verification, key prepared`, await timed(1, verification), "ms");
+  await timed(20, verification);
+  report(`${where}: verification`, await timed(100, verification), "ms");
+  for (const [leaves, times] of [
+    [1, 50],
+    [1000, 5],
+  ] as const) {
+    const statement = { action: "statement", task: task(leaves) };
+    await timed(times, statement);
+    report(`${where}: statement over ${leaves} leaves`, await timed(times, statement), "ms");
+  }
+}
+
+async function inWorkerd(): Promise<{ readonly run: Run; readonly stop: () => Promise<void> }> {
+  const resolveDir = fileURLToPath(new URL("../../", import.meta.url));
+  const stdin = { contents: COORDINATOR, resolveDir, loader: "js" as const };
+  const bundle = await build({ stdin, bundle: true, format: "esm", target: "es2024", write: false });
+  const contents = bundle.outputFiles[0]?.text ?? "";
+  const modules = { "worker.js": { type: "esm" as const, contents } };
+  const miniflare = new Miniflare({
+    host: "127.0.0.1",
+    port: 0,
+    log: new Log(LogLevel.NONE),
+    telemetry: { enabled: false },
+    workers: [
+      {
+        config: {
+          name: "measured",
+          compatibilityDate: "2026-11-01",
+          manifest: { mainModule: "worker.js", modulesRoot: "/", modules },
+        },
+      },
+    ],
+  });
+  await miniflare.ready;
+  const run: Run = async (job) => {
+    const response = await miniflare.dispatchFetch("http://localhost/", {
+      method: "POST",
+      body: JSON.stringify(job),
+    });
+    if (!response.ok) throw new Error(await response.text());
+  };
+  return { run, stop: () => miniflare.dispose() };
+}
+
+console.log(`${cpus()[0]?.model}, ${availableParallelism()} cores, Node ${process.version}`);
+const proved = await measureProver();
+const { run, stop } = await inWorkerd();
+await measureCoordinator("workerd", run, proved);
+await stop();
