@@ -33,7 +33,7 @@ export function renderTask(task: TaskRecord): TaskView {
     ...given("merkle_root", task.merkle_root),
     public_inputs: [...task.public_inputs],
     ...given("error", task.error),
-    ...given("attempt", task.attempts.length === 0 ? undefined : task.attempts.length),
+    ...given("attempt", task.grants === 0 ? undefined : task.grants),
     ...given("worker_id", task.worker_id ?? holder),
     created_at: renderTime(task.created_at),
     ...when("started_at", task.started_at),
@@ -49,9 +49,10 @@ export function renderTask(task: TaskRecord): TaskView {
   };
 }
 
-export function renderAttempt(attempt: AttemptRecord, index: number): AttemptView {
+export function renderAttempt(attempt: AttemptRecord): AttemptView {
   return {
-    attempt: index + 1,
+    // A lease id ends with the number of its grant: of very many grants the oldest are forgotten.
+    attempt: Number(attempt.lease_id.slice(attempt.lease_id.lastIndexOf(".") + 1)),
     worker_id: attempt.worker_id,
     granted_at: renderTime(attempt.granted_at),
     ...when("started_at", attempt.started_at),

@@ -1,0 +1,67 @@
+/** One call to one replica, and what its answer means for whoever forwards. */
+import type { Declined, ReplicaName } from "../replica/rpc.ts";
+import type { Transport } from "./transport.ts";
+
+export type AttemptResult =
+  /** A definite answer: the parsed body, or the response itself of a stream. */
+  | { readonly type: "answer"; readonly value: unknown }
+  | Declined
+  /** The stub threw, or what came is no answer: whether anything happened is unknown. */
+  | { readonly type: "broken"; readonly detail: string };
+
+const declinedTypes: ReadonlySet<unknown> = new Set([
+  "not-leader",
+  "unavailable",
+  "outcome-unknown",
+  "stopped",
+]);
+
+export interface Attempt {
+  readonly replica: ReplicaName;
+  readonly result: Promise<AttemptResult>;
+  /** Gives up on it. Not for one that has answered: that would cut its body short. */
+  abandon(): void;
+}
+
+function isDeclined(value: unknown): value is Declined {
+  return typeof value === "object" && value !== null && declinedTypes.has((value as { type?: unknown }).type);
+}
+
+/** Calls `replica`; `result` never rejects. Bounded by `timeout_ms` until the head of the answer is here. */
+export function startAttempt(
+  transport: Transport,
+  replica: ReplicaName,
+  call: {
+    readonly path: string;
+    readonly body: string;
+    readonly request_id: string;
+    readonly timeout_ms: number;
+  },
+): Attempt {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new Error("no answer in time")), call.timeout_ms);
+  const run = async (): Promise<AttemptResult> => {
+    try {
+      const response = await transport.call(replica, call.path, call.body, {
+        signal: controller.signal,
+        request_id: call.request_id,
+      });
+      clearTimeout(timer);
+      if (!response.ok && response.status !== 409) {
+        await response.body?.cancel();
+        return { type: "broken", detail: `${replica} answered ${response.status}` };
+      }
+      if (call.path === "/events" && response.ok) return { type: "answer", value: response };
+      const value: unknown = await response.json();
+      return isDeclined(value) ? value : { type: "answer", value };
+    } catch (error) {
+      return {
+        type: "broken",
+        detail: `${replica}: ${error instanceof Error ? error.message : String(error)}`,
+      };
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return { replica, result: run(), abandon: () => controller.abort(new Error("another replica answered")) };
+}

@@ -1,0 +1,93 @@
+/** Request bodies: bounded however they are sent, and JSON whatever the content type says. */
+import { type Problem, problem } from "../api/problem.ts";
+
+const MIB = 1_048_576;
+export const BODY_BYTES_MAX = 5 * MIB;
+/** One input, event or operation. */
+export const ITEM_BYTES_MAX = MIB;
+
+export type Body<Value> =
+  | { readonly ok: true; readonly value: Value; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly problem: Problem };
+
+function tooLarge(limit: number): { readonly ok: false; readonly problem: Problem } {
+  return {
+    ok: false,
+    problem: problem("too-large", `the body is larger than the ${limit / MIB} MiB allowed here`),
+  };
+}
+
+async function readBytes(request: Request, limit: number): Promise<Uint8Array | undefined> {
+  if (Number(request.headers.get("content-length") ?? 0) > limit) {
+    await request.body?.cancel();
+    return undefined;
+  }
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  if (request.body !== null) {
+    const reader = (request.body as ReadableStream<Uint8Array>).getReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      size += part.value.byteLength;
+      if (size > limit) {
+        await reader.cancel();
+        return undefined;
+      }
+      chunks.push(part.value);
+    }
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
+}
+
+export function invalidBody(detail: string): { readonly ok: false; readonly problem: Problem } {
+  return { ok: false, problem: problem("invalid-request", detail, { errors: [{ pointer: "", detail }] }) };
+}
+
+function parse(bytes: Uint8Array): Body<unknown> {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    return { ok: true, value: JSON.parse(text), bytes };
+  } catch (error) {
+    return invalidBody(
+      `the body is not valid JSON: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+/** The body as JSON: 413 above `limit` bytes, 400 if it is no JSON. */
+export async function readJson(request: Request, limit: number = BODY_BYTES_MAX): Promise<Body<unknown>> {
+  const bytes = await readBytes(request, limit);
+  if (bytes === undefined) return tooLarge(limit);
+  if (bytes.byteLength === 0) return invalidBody("the body is empty; it must be a JSON object");
+  return parse(bytes);
+}
+
+interface JsonWithSource {
+  rawJSON(text: string): unknown;
+  parse(
+    text: string,
+    reviver: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+  ): unknown;
+}
+
+/**
+ * Part of a JSON body as compact JSON text, every number as it was written: also those that no double can hold.
+ * Undefined if it is nested too deeply to be written down.
+ */
+export function compactJson(bytes: Uint8Array, select: (value: unknown) => unknown): string | undefined {
+  const json = JSON as unknown as JsonWithSource;
+  try {
+    const value = json.parse(new TextDecoder().decode(bytes), (_key, part, { source }) =>
+      typeof part === "number" && source !== undefined ? json.rawJSON(source) : part,
+    );
+    return JSON.stringify(select(value));
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,212 @@
+/** The group as one request sees it: commands, reads and observations, with failures already in words. */
+import { type Configuration, replicaNames } from "../api/configuration.ts";
+import { log } from "../api/log.ts";
+import { type Problem, problem } from "../api/problem.ts";
+import type { Command } from "../coordinator/commands.ts";
+import type {
+  Answer,
+  Applied,
+  Consistency,
+  Fault,
+  HeartbeatResult,
+  Leadership,
+  Observe,
+  Pull,
+  Query,
+  ReadEvents,
+  RefusedAnswer,
+  ReplicaName,
+  WorkerHeartbeat,
+} from "../replica/rpc.ts";
+import { startAttempt } from "./attempt.ts";
+import { FORWARD_MS, type ForwardCall, Forwarding } from "./forwarding.ts";
+import { type Group, probeLeader } from "./group.ts";
+import type { Transport } from "./transport.ts";
+
+const OBSERVE_MS = 2_000;
+const CREATE_MS = 1_000;
+const FAULT_RETRY_PAUSE_MS = 50;
+
+/** A value, or the problem that stands in its place. */
+export type Result<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly problem: Problem };
+
+interface IsolateMemory {
+  readonly hint: Group["hint"];
+  created: boolean;
+}
+
+/** Shared by all requests of an isolate: beliefs only, nothing that a request waits for. */
+const memories = new Map<string, IsolateMemory>();
+
+function memoryOf(cluster_id: string): IsolateMemory {
+  const known = memories.get(cluster_id);
+  if (known !== undefined) return known;
+  const memory = { hint: { leader: undefined }, created: false };
+  memories.set(cluster_id, memory);
+  return memory;
+}
+
+export function stoppedProblem(replica: ReplicaName): Problem {
+  return problem(
+    "replica-stopped",
+    `${replica} was stopped by an operator; start it, or ask another replica`,
+  );
+}
+
+function unreachableProblem(replica: ReplicaName, detail: string): Problem {
+  return problem("replica-unreachable", `${replica} does not answer (${detail})`);
+}
+
+export class Cluster {
+  readonly names: readonly ReplicaName[];
+  readonly #group: Group;
+  readonly #memory: IsolateMemory;
+  readonly #request_id: string;
+  /** The replica whose own routes were asked for, if any. */
+  readonly #own: ReplicaName | undefined;
+  /** Whether that replica has been asked for anything yet. */
+  #ownAsked = false;
+
+  constructor(options: {
+    readonly configuration: Configuration;
+    readonly transport: Transport;
+    readonly request_id: string;
+    readonly own: ReplicaName | undefined;
+  }) {
+    const { configuration, transport, request_id, own } = options;
+    this.names = replicaNames(configuration);
+    this.#memory = memoryOf(configuration.cluster_id);
+    this.#request_id = request_id;
+    this.#own = own;
+    this.#group = {
+      names: this.names,
+      transport,
+      loyalty_ms: configuration.loyalty_ms,
+      hint: this.#memory.hint,
+      log: (event) => log({ replica: "router", ...event }),
+    };
+  }
+
+  get ownAsked(): boolean {
+    return this.#ownAsked;
+  }
+
+  /** Location hints count only where an object is first asked for: the router asks before any peer does. */
+  async create(): Promise<void> {
+    if (this.#memory.created) return;
+    const body = { what: "leadership" };
+    const asked = this.names.map((name) => this.#attempt(name, "/observe", body, CREATE_MS).result);
+    const answers = await Promise.all(asked);
+    this.#memory.created = true;
+    for (const answer of answers) {
+      if (answer.type !== "answer") continue;
+      const { leader } = (answer.value as Answer<Leadership>).result;
+      this.#memory.hint.leader ??= leader;
+    }
+  }
+
+  propose(command: Command): Promise<Result<Applied>> {
+    return this.#forward<Applied>({ path: "/propose", body: { command }, writes: true });
+  }
+
+  pull(pull: Pull): Promise<Result<Applied>> {
+    return this.#forward<Applied>({ path: "/pull", body: pull, writes: true, wait_ms: pull.wait_ms });
+  }
+
+  heartbeat(beat: WorkerHeartbeat): Promise<Result<Answer<HeartbeatResult> | RefusedAnswer>> {
+    return this.#forward({ path: "/heartbeat", body: beat, writes: true });
+  }
+
+  /** On a replica's own routes from that replica alone, else from whichever can answer. */
+  read<Value>(query: Query, consistency: Consistency): Promise<Result<Answer<Value>>> {
+    return this.#forward<Answer<Value>>({
+      path: "/read",
+      body: { query, consistency },
+      writes: false,
+      only: this.#own !== undefined && consistency !== "leader",
+    });
+  }
+
+  /** The body of `GET /events`, streamed. */
+  events(query: ReadEvents): Promise<Result<Response>> {
+    const only = this.#own !== undefined;
+    return this.#forward<Response>({ path: "/events", body: query, writes: false, only });
+  }
+
+  /** What one replica says of itself. Waits for nobody else. */
+  async observe<Value>(replica: ReplicaName, what: Observe["what"]): Promise<Result<Value>> {
+    if (replica === this.#own) this.#ownAsked = true;
+    const answer = await this.#attempt(replica, "/observe", { what }, OBSERVE_MS).result;
+    switch (answer.type) {
+      case "answer":
+        return { ok: true, value: (answer.value as Answer<Value>).result };
+      case "stopped":
+        return { ok: false, problem: stoppedProblem(replica) };
+      case "broken":
+        return { ok: false, problem: unreachableProblem(replica, answer.detail) };
+      case "unavailable":
+        return { ok: false, problem: problem(answer.code, answer.detail) };
+      default:
+        return { ok: false, problem: unreachableProblem(replica, `it answers ${answer.type}`) };
+    }
+  }
+
+  /** Who leads, by the highest term among those who answer. */
+  async leadership(): Promise<Leadership | undefined> {
+    const found = await probeLeader(this.#group, this.#request_id);
+    if (found?.leads === true) this.#memory.hint.leader = found.name;
+    return found;
+  }
+
+  /** Repeated until the replica confirms it. A reset destroys whoever would confirm it. */
+  async fault(replica: ReplicaName, fault: Fault): Promise<Result<unknown>> {
+    const deadline = Date.now() + FORWARD_MS;
+    for (;;) {
+      const { result } = this.#attempt(replica, "/fault", fault, Math.max(1, deadline - Date.now()));
+      const answer = await result;
+      if (answer.type === "answer") return { ok: true, value: (answer.value as Answer).result };
+      if (fault.action === "reset" && answer.type === "broken") return { ok: true, value: {} };
+      const detail = answer.type === "broken" ? answer.detail : `it answers ${answer.type}`;
+      if (Date.now() + FAULT_RETRY_PAUSE_MS >= deadline) {
+        return { ok: false, problem: unreachableProblem(replica, detail) };
+      }
+      await new Promise((resolve) => setTimeout(resolve, FAULT_RETRY_PAUSE_MS));
+    }
+  }
+
+  #attempt(replica: ReplicaName, path: string, body: unknown, timeout_ms: number) {
+    const call = { path, body: JSON.stringify(body), request_id: this.#request_id, timeout_ms };
+    return startAttempt(this.#group.transport, replica, call);
+  }
+
+  async #forward<Value>(call: Omit<ForwardCall, "request_id" | "first">): Promise<Result<Value>> {
+    const first = this.#own === undefined ? {} : { first: this.#own };
+    if (this.#own !== undefined) this.#ownAsked = true;
+    const forwarded = await new Forwarding(this.#group, {
+      ...call,
+      ...first,
+      request_id: this.#request_id,
+    }).run();
+    switch (forwarded.type) {
+      case "answer":
+        return { ok: true, value: forwarded.value as Value };
+      case "stopped":
+        return { ok: false, problem: stoppedProblem(forwarded.replica) };
+      case "unreachable":
+        return { ok: false, problem: unreachableProblem(forwarded.replica, forwarded.detail) };
+      case "outcome-unknown":
+        return { ok: false, problem: problem("commit-outcome-unknown", forwarded.detail) };
+      case "unavailable": {
+        const { code, retry_after_ms } = forwarded;
+        const stale = call.writes
+          ? "nothing was accepted"
+          : "add ?consistency=stale to read what one replica knows";
+        const detail =
+          code === "overloaded" || code === "too-large" ? forwarded.detail : `${forwarded.detail}; ${stale}`;
+        return { ok: false, problem: problem(code, detail, { retry_after_ms }) };
+      }
+    }
+  }
+}

@@ -1,0 +1,52 @@
+/** What a handler is given, and what it may give back. */
+import type { Configuration } from "../api/configuration.ts";
+import type { Problem } from "../api/problem.ts";
+import type { ReplicaName } from "../replica/rpc.ts";
+import type { Cluster } from "./cluster.ts";
+
+export interface RequestContext {
+  readonly request: Request;
+  readonly request_id: string;
+  readonly configuration: Configuration;
+  readonly cluster: Cluster;
+  /** The replica whose own routes were asked for. */
+  readonly own: ReplicaName | undefined;
+  /** Parts of the path, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  /** Parameters of the address; of one given twice the last counts. */
+  readonly query: Readonly<Record<string, string>>;
+  /** Name of the token, or `-` where none is needed. */
+  readonly token: string;
+}
+
+export type Handler = (context: RequestContext) => Promise<Response | Problem> | Response | Problem;
+
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly path: string;
+  /** Needs no token. */
+  readonly open?: true;
+  /** Also answered while the replica whose own route it is is stopped. */
+  readonly passesStop?: true;
+  readonly handle: Handler;
+}
+
+/** JSON with the request id, which every answer of the task API carries. */
+export function answer(
+  context: RequestContext,
+  status: number,
+  body: object,
+  headers: HeadersInit = {},
+): Response {
+  const text = JSON.stringify({ ...body, request_id: context.request_id });
+  const all = new Headers(headers);
+  all.set("content-type", "application/json");
+  return new Response(text, { status, headers: all });
+}
+
+/** JSON as it stands. */
+export function plain(status: number, body: unknown, headers: HeadersInit = {}): Response {
+  const all = new Headers(headers);
+  all.set("content-type", "application/json");
+  return new Response(JSON.stringify(body), { status, headers: all });
+}

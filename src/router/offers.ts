@@ -1,0 +1,30 @@
+/** A lease as its holder receives it: the one way that input and blinding leave the system. */
+import { renderTime } from "../api/render.ts";
+import type { LeaseOffer } from "../api/workers.ts";
+import type { LeaseGrant } from "../coordinator/commands.ts";
+import { taskContext } from "../proofs/context.ts";
+import { circuits } from "../proofs/index.ts";
+
+/** A worker is dead, and its leases go back, after two periods without a sign of life. */
+export const LEASE_PERIODS = 2;
+
+/** `now`: the worker is being answered, so it has just given a sign of life. */
+export function renderOffer(grant: LeaseGrant, lease_ms: number, now: number): LeaseOffer {
+  const circuit = circuits.get(grant.circuit);
+  const context =
+    circuit === undefined ? {} : { context: taskContext(circuit.name, circuit.vk_hash, grant.task_id) };
+  return {
+    lease_id: grant.lease_id,
+    task_id: grant.task_id,
+    attempt: grant.attempt,
+    circuit: grant.circuit,
+    input: { ...(grant.input as Record<string, unknown>), blinding: grant.blinding, ...context },
+    public_inputs: [...grant.public_inputs],
+    expires_at: renderTime(now + LEASE_PERIODS * lease_ms),
+    ...(grant.max_runtime_ms === undefined ? {} : { max_runtime_ms: grant.max_runtime_ms }),
+  };
+}
+
+export function renderOffers(grants: readonly LeaseGrant[], lease_ms: number): readonly LeaseOffer[] {
+  return grants.map((grant) => renderOffer(grant, lease_ms, Date.now()));
+}

@@ -1,0 +1,63 @@
+/** Steps that several routes begin with. */
+import { idempotencyKey, WAIT_S_MAX } from "../api/fields.ts";
+import { type Problem, problem } from "../api/problem.ts";
+import { validate } from "../api/validation.ts";
+import type { ClientKey, Command, Outcome, RefusalCode, Refused } from "../coordinator/commands.ts";
+import type { RequestContext } from "./context.ts";
+import { sha256Hex } from "./digest.ts";
+
+export type CommandBody = Command extends infer Each
+  ? Each extends Command
+    ? Omit<Each, "v" | "id">
+    : never
+  : never;
+
+/** A command with its id, made once: the router's own repeats carry the same one. */
+export function command(body: CommandBody): Command {
+  return { v: 1, id: crypto.randomUUID(), ...body } as Command;
+}
+
+export type Keyed =
+  | { readonly ok: true; readonly client_key?: ClientKey }
+  | { readonly ok: false; readonly problem: Problem };
+
+/** The idempotency key of a creating POST, scoped by token and route. */
+export async function clientKey(context: RequestContext, route: string, bytes: Uint8Array): Promise<Keyed> {
+  const header = context.request.headers.get("idempotency-key");
+  if (header === null) return { ok: true };
+  const key = validate(idempotencyKey, header);
+  if (!key.ok) {
+    const detail = key.problem.detail.replace("the body", "the header Idempotency-Key");
+    return { ok: false, problem: problem("invalid-request", detail) };
+  }
+  const scope = `${context.token} ${route}`;
+  return { ok: true, client_key: { scope, key: key.value, digest: await sha256Hex(bytes) } };
+}
+
+export function replayHeader(replayed: boolean): Readonly<Record<string, string>> {
+  return replayed ? { "idempotency-replayed": "true" } : {};
+}
+
+/** Milliseconds that the client is ready to wait: `?wait=` or `Prefer: wait=`, the parameter first. */
+export function waitMs(context: RequestContext, parameter: number | undefined): number {
+  if (parameter !== undefined) return parameter * 1_000;
+  const [, seconds] =
+    /(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])/i.exec(context.request.headers.get("prefer") ?? "") ?? [];
+  return Math.min(Number(seconds ?? 0), WAIT_S_MAX) * 1_000;
+}
+
+/** Codes of the state machine are codes of the contract. */
+export function refusal({ code, detail }: { readonly code: RefusalCode; readonly detail: string }): Problem {
+  return problem(code, detail);
+}
+
+/** The outcome that a command of this kind must have. A refusal is left to the caller. */
+export function expectOutcome<Type extends Outcome["type"]>(
+  outcome: Outcome,
+  type: Type,
+): Extract<Outcome, { readonly type: Type }> | Refused {
+  if (outcome.type === type || outcome.type === "refused") {
+    return outcome as Extract<Outcome, { readonly type: Type }> | Refused;
+  }
+  throw new Error(`the state machine answered ${outcome.type} where ${type} was due`);
+}

@@ -1,0 +1,208 @@
+/**
+ * The stateless Worker: finds the route, asks who calls, and turns whatever comes of it into an answer with the
+ * headers that every answer has. Every route exists twice, at the root and under `/replicas/{id}`.
+ */
+import { Router } from "itty-router";
+import {
+  type Configuration,
+  ConfigurationError,
+  parseConfiguration,
+  replicaNames,
+} from "../api/configuration.ts";
+import { log } from "../api/log.ts";
+import { type Problem, problem, problemResponse } from "../api/problem.ts";
+import type { ReplicaName } from "../replica/rpc.ts";
+import { authenticate } from "./authentication.ts";
+import { Cluster } from "./cluster.ts";
+import type { RequestContext, Route } from "./context.ts";
+import { countRequest } from "./http-metrics.ts";
+import { circuitRoutes } from "./routes/circuits.ts";
+import { clusterRoutes } from "./routes/cluster.ts";
+import { eventRoutes } from "./routes/events.ts";
+import { leaseRoutes } from "./routes/leases.ts";
+import { taskRoutes } from "./routes/tasks.ts";
+import { workerRoutes } from "./routes/workers.ts";
+import type { Transport } from "./transport.ts";
+
+const routes: readonly Route[] = [
+  ...clusterRoutes,
+  ...taskRoutes,
+  ...workerRoutes,
+  ...leaseRoutes,
+  ...eventRoutes,
+  ...circuitRoutes,
+];
+
+const CORS: Readonly<Record<string, string>> = {
+  "access-control-allow-origin": "*",
+  "access-control-expose-headers":
+    "x-request-id, x-cache, location, retry-after, idempotency-replayed, x-raft-applied-index",
+};
+
+const PREFLIGHT: Readonly<Record<string, string>> = {
+  "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+  "access-control-allow-headers":
+    "authorization, content-type, idempotency-key, prefer, x-request-id, last-event-id",
+  "access-control-max-age": "86400",
+};
+
+/** A request on its way to its handler, in the form that the route table matches. */
+interface Matching {
+  readonly method: string;
+  readonly url: string;
+  params: Record<string, string>;
+  query: Record<string, string | readonly string[] | undefined>;
+}
+
+interface Match {
+  readonly route: Route;
+  readonly params: Matching["params"];
+  readonly query: Matching["query"];
+}
+
+const table = Router();
+for (const route of routes) {
+  const found = ({ params, query }: Matching): Match => ({ route, params, query });
+  table[route.method.toLowerCase()]?.(route.path, found);
+}
+
+function allowedMethods(path: string): readonly string[] {
+  const methods = new Set(table.routes.flatMap(([method, pattern]) => (pattern.test(path) ? [method] : [])));
+  if (methods.has("GET")) methods.add("HEAD");
+  return [...methods];
+}
+
+interface Address {
+  /** The replica whose own route this is. */
+  readonly own?: ReplicaName;
+  readonly path: string;
+}
+
+function addressOf(pathname: string): Address {
+  const [, own, path] = /^\/replicas\/([^/]+)(\/.*)?$/.exec(pathname) ?? [];
+  return own === undefined ? { path: pathname } : { own, path: path ?? "/" };
+}
+
+function requestId(request: Request): string {
+  const given = request.headers.get("x-request-id");
+  return given !== null && /^[A-Za-z0-9._:/+=-]{1,128}$/.test(given) ? given : crypto.randomUUID();
+}
+
+function decoded(params: Matching["params"]): Readonly<Record<string, string>> | undefined {
+  try {
+    return Object.fromEntries(
+      Object.entries(params).map(([name, value]) => [name, decodeURIComponent(value)]),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+function lastOfEach(query: Matching["query"]): Readonly<Record<string, string>> {
+  const entries = Object.entries(query).map(([name, value]) => [name, [value].flat().at(-1) ?? ""] as const);
+  return Object.fromEntries(entries);
+}
+
+export interface RouterOptions {
+  readonly env: Record<string, unknown>;
+  /** Made once per request. */
+  readonly transport: (configuration: Configuration) => Transport;
+}
+
+interface Handled {
+  readonly result: Response | Problem;
+  /** The pattern that matched, for counting. */
+  readonly route: string;
+}
+
+async function dispatch(request: Request, request_id: string, options: RouterOptions): Promise<Handled> {
+  const configuration = parseConfiguration(options.env);
+  const url = new URL(request.url);
+  const { own, path } = addressOf(url.pathname);
+  const fail = (failure: Problem, route = "-"): Handled => ({ result: failure, route });
+
+  if (own !== undefined && !replicaNames(configuration).includes(own)) {
+    return fail(
+      problem(
+        "replica-unknown",
+        `there is no replica ${own}; there are ${replicaNames(configuration).join(", ")}`,
+      ),
+    );
+  }
+  const method = request.method === "HEAD" ? "GET" : request.method;
+  const match: Match | undefined = await table.fetch({ method, url: `https://troika${path}${url.search}` });
+  if (match === undefined) {
+    const allowed = allowedMethods(path);
+    if (allowed.length === 0) return fail(problem("not-found", `there is nothing at ${url.pathname}`));
+    const detail = `${url.pathname} takes ${allowed.join(", ")}, not ${request.method}`;
+    return fail(problem("method-not-allowed", detail, { headers: { allow: allowed.join(", ") } }));
+  }
+  const { route } = match;
+  const name = own === undefined ? route.path : `/replicas/:id${route.path}`;
+  const authenticated =
+    route.open === true ? { ok: true as const, token: "-" } : await authenticate(request, configuration);
+  if (!authenticated.ok) return fail(authenticated.problem, name);
+  const params = decoded(match.params);
+  if (params === undefined)
+    return fail(problem("invalid-request", "the path is not valid percent-encoding"), name);
+
+  const cluster = new Cluster({
+    configuration,
+    transport: options.transport(configuration),
+    request_id,
+    own,
+  });
+  await cluster.create();
+  const context: RequestContext = {
+    request,
+    request_id,
+    configuration,
+    cluster,
+    own,
+    params,
+    query: lastOfEach(match.query),
+    token: authenticated.token,
+  };
+  const result = await route.handle(context);
+  // A stopped replica refuses everything on its own routes, also what the router could answer without it.
+  if (own !== undefined && route.passesStop !== true && !cluster.ownAsked) {
+    const alive = await cluster.observe(own, "leadership");
+    if (!alive.ok) return fail(alive.problem, name);
+  }
+  return { result, route: name };
+}
+
+function unexpected(error: unknown, request_id: string): Problem {
+  if (error instanceof ConfigurationError) return problem("misconfigured", error.message);
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  log({ level: "error", replica: "router", request_id, message: "unexpected error", error: text });
+  return problem(
+    "internal",
+    "something went wrong here that should not have; the request id leads to it in the logs",
+  );
+}
+
+/** Answers one request. Never rejects. */
+export async function route(request: Request, options: RouterOptions): Promise<Response> {
+  const started = Date.now();
+  const request_id = requestId(request);
+  const instance = new URL(request.url).pathname;
+  if (request.method === "OPTIONS") {
+    return new Response(null, {
+      status: 204,
+      headers: { ...CORS, ...PREFLIGHT, "x-request-id": request_id },
+    });
+  }
+  const { result, route: name } = await dispatch(request, request_id, options).catch(
+    (error: unknown): Handled => ({ result: unexpected(error, request_id), route: "-" }),
+  );
+  const inner = result instanceof Response ? result : problemResponse(result, { instance, request_id });
+  const body = request.method === "HEAD" ? null : inner.body;
+  const response = new Response(body, inner);
+  for (const [header, value] of Object.entries(CORS)) response.headers.set(header, value);
+  response.headers.set("x-request-id", request_id);
+  const ms = Date.now() - started;
+  countRequest(request.method, name, response.status, ms);
+  log({ replica: "router", request_id, method: request.method, path: instance, status: response.status, ms });
+  return response;
+}

@@ -1,0 +1,47 @@
+/** What can be proved, and checking a proof against our keys without any task. */
+import { z } from "zod";
+import { type CircuitView, proofCheck } from "../../api/cluster.ts";
+import { type Problem, problem } from "../../api/problem.ts";
+import { validate } from "../../api/validation.ts";
+import { type Circuit, circuits } from "../../proofs/index.ts";
+import { readJson } from "../body.ts";
+import { answer, type RequestContext, type Route } from "../context.ts";
+
+function render(circuit: Circuit): CircuitView {
+  const { name, circuit_type, vk_hash, setup, input } = circuit;
+  const input_schema = z.toJSONSchema(input, { io: "input", unrepresentable: "any" });
+  return { name, circuit_type, vk_hash, setup, input_schema };
+}
+
+function unknown(name: string): Problem {
+  return problem("circuit-unknown", `there is no circuit ${name}; GET /api/v1/circuits lists them`);
+}
+
+function list(context: RequestContext): Response {
+  return answer(context, 200, { items: [...circuits.values()].map(render) });
+}
+
+function get(context: RequestContext): Response | Problem {
+  const name = context.params.circuit ?? "";
+  const circuit = circuits.get(name);
+  if (circuit === undefined) return unknown(name);
+  return answer(context, 200, { ...render(circuit), verifying_key: circuit.verifying_key });
+}
+
+/** Says only that the proof proves these public inputs; what they mean is for whoever asks. */
+async function verify(context: RequestContext): Promise<Response | Problem> {
+  const body = await readJson(context.request);
+  if (!body.ok) return body.problem;
+  const request = validate(proofCheck, body.value);
+  if (!request.ok) return request.problem;
+  const circuit = circuits.get(request.value.circuit);
+  if (circuit === undefined) return unknown(request.value.circuit);
+  const { proof, public_inputs } = request.value;
+  return answer(context, 200, circuit.verify(proof, public_inputs, public_inputs));
+}
+
+export const circuitRoutes: readonly Route[] = [
+  { method: "GET", path: "/api/v1/circuits", handle: list },
+  { method: "GET", path: "/api/v1/circuits/:circuit", handle: get },
+  { method: "POST", path: "/api/v1/proofs/verify", handle: verify },
+];

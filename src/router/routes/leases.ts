@@ -1,0 +1,138 @@
+/**
+ * How a lease ends. A proof is verified here, against our own key and the statement that the task carries since its
+ * submission; what is proposed then is checked again on apply.
+ */
+import { type Problem, problem } from "../../api/problem.ts";
+import { endedStatuses } from "../../api/tasks.ts";
+import { validate } from "../../api/validation.ts";
+import { completion, failure, release } from "../../api/workers.ts";
+import { circuits } from "../../proofs/index.ts";
+import type { LeaseView } from "../../replica/rpc.ts";
+import { readJson } from "../body.ts";
+import type { Cluster, Result } from "../cluster.ts";
+import { answer, type RequestContext, type Route } from "../context.ts";
+import { canonicalJson, sha256Hex } from "../digest.ts";
+import { renderOffers } from "../offers.ts";
+import { command, expectOutcome, refusal } from "../requests.ts";
+
+/** A leader's own state will do, since apply decides; but what it does not know yet is asked with a round. */
+async function readLease(cluster: Cluster, lease_id: string): Promise<Result<LeaseView | null>> {
+  const query = { type: "lease", lease_id } as const;
+  const first = await cluster.read<LeaseView | null>(query, "leader");
+  if (!first.ok || first.value.result !== null) {
+    return first.ok ? { ok: true, value: first.value.result } : first;
+  }
+  const second = await cluster.read<LeaseView | null>(query, "linearizable");
+  return second.ok ? { ok: true, value: second.value.result } : second;
+}
+
+/** Undefined for what is nested too deeply to be a proof. */
+async function digestOf(proof: unknown): Promise<string | undefined> {
+  try {
+    return await sha256Hex(canonicalJson(proof));
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function leaseId(context: RequestContext): string {
+  return context.params.lease_id ?? "";
+}
+
+async function complete(context: RequestContext): Promise<Response | Problem> {
+  const lease_id = leaseId(context);
+  const body = await readJson(context.request);
+  if (!body.ok) return body.problem;
+  const request = validate(completion, body.value);
+  if (!request.ok) return request.problem;
+  const { worker_id, proof, public_inputs, next } = request.value;
+
+  const lease = await readLease(context.cluster, lease_id);
+  if (!lease.ok) return lease.problem;
+  if (lease.value === null) return problem("lease-unknown", `there is no lease ${lease_id}`);
+  const { task, attempt } = lease.value;
+  if (attempt.worker_id !== worker_id) {
+    return problem("lease-superseded", `lease ${lease_id} was not granted to worker ${worker_id}`);
+  }
+  const proof_digest = await digestOf(proof);
+  if (attempt.outcome === "completed") {
+    if (proof_digest !== task.proof_digest) {
+      return problem(
+        "proof-mismatch",
+        `task ${task.task_id} was completed through this lease with another proof`,
+      );
+    }
+  } else if (endedStatuses.has(task.status)) {
+    return problem("lease-superseded", `task ${task.task_id} is ${task.status} and takes no proof any more`);
+  } else {
+    const circuit = circuits.get(task.circuit);
+    if (circuit === undefined) {
+      return problem("not-available", `this version of the router cannot verify proofs of ${task.circuit}`);
+    }
+    const verdict = circuit.verify(proof, public_inputs, task.public_inputs);
+    if (!verdict.valid) return reject(context, { lease_id, worker_id, reason: verdict.reason });
+  }
+  if (proof_digest === undefined)
+    throw new Error(`a proof was found valid that has no digest, lease ${lease_id}`);
+
+  const next_max = next === undefined || next.max === 0 ? {} : { next_max: next.max };
+  const applied = await context.cluster.propose(
+    command({ type: "complete-lease", lease_id, worker_id, proof, proof_digest, ...next_max }),
+  );
+  if (!applied.ok) return applied.problem;
+  const outcome = expectOutcome(applied.value.outcome, "completed");
+  if (outcome.type === "refused") return refusal(outcome);
+  return answer(context, 200, {
+    status: "completed",
+    task_id: outcome.task_id,
+    ...(outcome.duplicate ? { duplicate: true } : {}),
+    ...(outcome.accepted_late ? { accepted_late: true } : {}),
+    leases: renderOffers(outcome.leases, context.configuration.lease_ms),
+  });
+}
+
+/** Spends the attempt if the lease is current. */
+async function reject(
+  context: RequestContext,
+  found: { readonly lease_id: string; readonly worker_id: string; readonly reason: string },
+): Promise<Response | Problem> {
+  const applied = await context.cluster.propose(command({ type: "reject-proof", ...found }));
+  if (!applied.ok) return applied.problem;
+  const outcome = expectOutcome(applied.value.outcome, "attempt-ended");
+  if (outcome.type === "refused") return refusal(outcome);
+  return problem("proof-invalid", `the proof is not accepted: ${found.reason}`);
+}
+
+async function fail(context: RequestContext): Promise<Response | Problem> {
+  const body = await readJson(context.request);
+  if (!body.ok) return body.problem;
+  const request = validate(failure, body.value);
+  if (!request.ok) return request.problem;
+  return end(context, { type: "fail-lease", lease_id: leaseId(context), ...request.value });
+}
+
+async function giveBack(context: RequestContext): Promise<Response | Problem> {
+  const body = await readJson(context.request);
+  if (!body.ok) return body.problem;
+  const request = validate(release, body.value);
+  if (!request.ok) return request.problem;
+  return end(context, { type: "release-lease", lease_id: leaseId(context), ...request.value });
+}
+
+async function end(
+  context: RequestContext,
+  body: Parameters<typeof command>[0],
+): Promise<Response | Problem> {
+  const applied = await context.cluster.propose(command(body));
+  if (!applied.ok) return applied.problem;
+  const outcome = expectOutcome(applied.value.outcome, "attempt-ended");
+  if (outcome.type === "refused") return refusal(outcome);
+  return answer(context, 200, { task_id: outcome.task_id, status: outcome.status });
+}
+
+export const leaseRoutes: readonly Route[] = [
+  { method: "POST", path: "/api/v1/leases/:lease_id/complete", handle: complete },
+  { method: "POST", path: "/api/v1/leases/:lease_id/fail", handle: fail },
+  { method: "POST", path: "/api/v1/leases/:lease_id/release", handle: giveBack },
+];

@@ -1,0 +1,149 @@
+/** Provers: registration, pulling, heartbeats, drain and removal. */
+import { identifier } from "../../api/fields.ts";
+import { type Problem, problem } from "../../api/problem.ts";
+import { renderWorker } from "../../api/render.ts";
+import { taskParameters } from "../../api/tasks.ts";
+import { type Validated, validate } from "../../api/validation.ts";
+import { heartbeat, pull, registration } from "../../api/workers.ts";
+import { circuits } from "../../proofs/index.ts";
+import type { WorkerView } from "../../replica/rpc.ts";
+import { readJson } from "../body.ts";
+import { answer, type RequestContext, type Route } from "../context.ts";
+import { renderOffers } from "../offers.ts";
+import { command, expectOutcome, refusal } from "../requests.ts";
+
+const HEARTBEATS_PER_LEASE = 3;
+
+function workerId(context: RequestContext): Validated<string> {
+  const id = validate(identifier, context.params.worker_id);
+  if (id.ok) return id;
+  const detail = id.problem.detail.replace("the body", "worker_id");
+  return {
+    ok: false,
+    problem: problem("invalid-request", detail, { errors: [{ pointer: "/worker_id", detail }] }),
+  };
+}
+
+async function register(context: RequestContext): Promise<Response | Problem> {
+  const body = await readJson(context.request);
+  if (!body.ok) return body.problem;
+  const worker = validate(registration, body.value);
+  if (!worker.ok) return worker.problem;
+  // A prover with another key would only make proofs that fail here.
+  const shared = worker.value.circuits.filter(({ name, vk_hash }) => circuits.get(name)?.vk_hash === vk_hash);
+  const names = [...new Set(shared.map(({ name }) => name))];
+  const applied = await context.cluster.propose(
+    command({ type: "register-worker", worker: { ...worker.value, circuits: names } }),
+  );
+  if (!applied.ok) return applied.problem;
+  const outcome = expectOutcome(applied.value.outcome, "registered");
+  if (outcome.type === "refused") return refusal(outcome);
+  const { lease_ms } = context.configuration;
+  return answer(context, outcome.created ? 201 : 200, {
+    worker_id: worker.value.worker_id,
+    lease_ms,
+    heartbeat_interval_ms: Math.floor(lease_ms / HEARTBEATS_PER_LEASE),
+    circuits: names,
+    leases: renderOffers(outcome.leases, lease_ms),
+  });
+}
+
+async function pullLeases(context: RequestContext): Promise<Response | Problem> {
+  const id = workerId(context);
+  if (!id.ok) return id.problem;
+  const body = await readJson(context.request);
+  if (!body.ok) return body.problem;
+  const request = validate(pull, body.value);
+  if (!request.ok) return request.problem;
+  const { boot_id, max, wait } = request.value;
+  const applied = await context.cluster.pull({
+    command_id: crypto.randomUUID(),
+    worker_id: id.value,
+    boot_id,
+    max,
+    wait_ms: Math.round(wait * 1_000),
+  });
+  if (!applied.ok) return applied.problem;
+  const outcome = expectOutcome(applied.value.outcome, "granted");
+  if (outcome.type === "refused") return refusal(outcome);
+  if (outcome.leases.length === 0) return new Response(null, { status: 204 });
+  return answer(context, 200, { leases: renderOffers(outcome.leases, context.configuration.lease_ms) });
+}
+
+async function beat(context: RequestContext): Promise<Response | Problem> {
+  const id = workerId(context);
+  if (!id.ok) return id.problem;
+  const body = await readJson(context.request);
+  if (!body.ok) return body.problem;
+  const request = validate(heartbeat, body.value);
+  if (!request.ok) return request.problem;
+  const leases = request.value.leases.map(({ lease_id, progress }) =>
+    progress === undefined ? { lease_id } : { lease_id, progress },
+  );
+  const beaten = await context.cluster.heartbeat({
+    worker_id: id.value,
+    boot_id: request.value.boot_id,
+    leases,
+  });
+  if (!beaten.ok) return beaten.problem;
+  if (beaten.value.type === "refused") return refusal(beaten.value);
+  return answer(context, 200, beaten.value.result);
+}
+
+async function drain(context: RequestContext): Promise<Response | Problem> {
+  const id = workerId(context);
+  if (!id.ok) return id.problem;
+  const applied = await context.cluster.propose(command({ type: "drain-worker", worker_id: id.value }));
+  if (!applied.ok) return applied.problem;
+  const outcome = expectOutcome(applied.value.outcome, "done");
+  if (outcome.type === "refused") return refusal(outcome);
+  return answer(context, 200, { worker_id: id.value, draining: true });
+}
+
+async function remove(context: RequestContext): Promise<Response | Problem> {
+  const id = workerId(context);
+  if (!id.ok) return id.problem;
+  const applied = await context.cluster.propose(command({ type: "remove-worker", worker_id: id.value }));
+  if (!applied.ok) return applied.problem;
+  const outcome = expectOutcome(applied.value.outcome, "done");
+  if (outcome.type === "refused") return refusal(outcome);
+  return new Response(null, { status: 204 });
+}
+
+async function list(context: RequestContext): Promise<Response | Problem> {
+  const parameters = validate(taskParameters, context.query);
+  if (!parameters.ok) return parameters.problem;
+  const read = await context.cluster.read<readonly WorkerView[]>(
+    { type: "workers" },
+    parameters.value.consistency,
+  );
+  if (!read.ok) return read.problem;
+  const headers = { "x-raft-applied-index": String(read.value.applied_index) };
+  return answer(context, 200, { items: read.value.result.map(renderWorker) }, headers);
+}
+
+async function get(context: RequestContext): Promise<Response | Problem> {
+  const id = workerId(context);
+  if (!id.ok) return id.problem;
+  const parameters = validate(taskParameters, context.query);
+  if (!parameters.ok) return parameters.problem;
+  const { consistency } = parameters.value;
+  const read = await context.cluster.read<WorkerView | null>(
+    { type: "worker", worker_id: id.value },
+    consistency,
+  );
+  if (!read.ok) return read.problem;
+  if (read.value.result === null) return problem("worker-unknown", `worker ${id.value} is not registered`);
+  const headers = { "x-raft-applied-index": String(read.value.applied_index) };
+  return answer(context, 200, renderWorker(read.value.result), headers);
+}
+
+export const workerRoutes: readonly Route[] = [
+  { method: "POST", path: "/api/v1/workers", handle: register },
+  { method: "GET", path: "/api/v1/workers", handle: list },
+  { method: "GET", path: "/api/v1/workers/:worker_id", handle: get },
+  { method: "DELETE", path: "/api/v1/workers/:worker_id", handle: remove },
+  { method: "POST", path: "/api/v1/workers/:worker_id/pull", handle: pullLeases },
+  { method: "POST", path: "/api/v1/workers/:worker_id/heartbeat", handle: beat },
+  { method: "POST", path: "/api/v1/workers/:worker_id/drain", handle: drain },
+];
