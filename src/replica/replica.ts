@@ -35,6 +35,11 @@ const STOPPED: Declined = { type: "stopped" };
 /** How long a read waits for this replica to catch up with the index it was granted. */
 const CATCH_UP_MS_MAX = 2000;
 
+/** The body of `/events` is not a union: there, the status tells an answer from a refusal. */
+function declined(path: string, refusal: Declined): Response {
+  return Response.json(refusal, path === "/events" ? { status: 409 } : {});
+}
+
 export class Replica extends DurableObject<Env> {
   readonly configuration: Configuration;
   #store: Store;
@@ -64,7 +69,8 @@ export class Replica extends DurableObject<Env> {
     const identity = this.#identify();
     if (path === "/fault") return this.#applyFault((await request.json()) as Fault, request);
     if (this.#fault.stopped) {
-      return path.startsWith("/peer") ? new Response("stopped", { status: 503 }) : Response.json(STOPPED);
+      if (path.startsWith("/peer")) return new Response("stopped", { status: 503 });
+      return declined(path, STOPPED);
     }
     const engine = this.#awake();
     engine?.chain.entered(this.#now());
@@ -74,7 +80,7 @@ export class Replica extends DurableObject<Env> {
     }
     const body: unknown = await request.json();
     if (path === "/observe") return this.#observe(body as Observe, engine);
-    if (!engine) return Response.json(this.#unfounded(), path === "/events" ? { status: 409 } : {});
+    if (!engine) return declined(path, this.#unfounded());
     switch (path) {
       case "/propose": {
         const { command } = body as Propose;
@@ -89,13 +95,13 @@ export class Replica extends DurableObject<Env> {
       }
       case "/read": {
         const { query, consistency } = body as Read;
-        const declined = await this.#readable(engine, consistency);
-        return Response.json(declined ?? this.#answer(engine, engine.coordinator.query(query)));
+        const refusal = await this.#readable(engine, consistency);
+        return Response.json(refusal ?? this.#answer(engine, engine.coordinator.query(query)));
       }
       case "/events": {
         const { after, limit, consistency } = body as ReadEvents;
-        const declined = await this.#readable(engine, consistency);
-        if (declined) return Response.json(declined, { status: 409 });
+        const refusal = await this.#readable(engine, consistency);
+        if (refusal) return declined(path, refusal);
         return streamEvents(engine.coordinator, engine.appliedIndex, after ?? 0, limit);
       }
       default:
