@@ -52,6 +52,26 @@ export const proofCheck = z.object({
   public_inputs: z.array(z.string(), { error: "must be a list of decimal strings" }).max(100),
 });
 
-export const faultActions = ["stop", "start", "isolate", "heal", "reset"] as const;
+export const faultActions = ["stop", "start", "isolate", "heal", "reset", "degrade"] as const;
 export type FaultAction = (typeof faultActions)[number];
-export const fault = z.object({ action: z.enum(faultActions) });
+
+export const fault = z.object({
+  action: z
+    .enum(faultActions)
+    .describe(
+      "stop refuses everything until start; isolate cuts it off from its peers until heal; reset loses memory.",
+    ),
+  delay_ms: z
+    .number()
+    .int()
+    .min(0)
+    .max(60_000)
+    .optional()
+    .describe("degrade: delay of each message to a peer."),
+  drop_rate: z
+    .number()
+    .min(0)
+    .max(1)
+    .optional()
+    .describe("degrade: share of the messages to peers that are lost."),
+});

@@ -9,6 +9,9 @@ export type AttemptResult =
   /** The stub threw, or what came is no answer: whether anything happened is unknown. */
   | { readonly type: "broken"; readonly detail: string };
 
+/** Marks an answer whose body is streamed to the client as it is. */
+export const STREAM_HEADER = "x-raft-applied-index";
+
 const declinedTypes: ReadonlySet<unknown> = new Set([
   "not-leader",
   "unavailable",
@@ -51,7 +54,7 @@ export function startAttempt(
         await response.body?.cancel();
         return { type: "broken", detail: `${replica} answered ${response.status}` };
       }
-      if (call.path === "/events" && response.ok) return { type: "answer", value: response };
+      if (response.headers.has(STREAM_HEADER)) return { type: "answer", value: response };
       const value: unknown = await response.json();
       return isDeclined(value) ? value : { type: "answer", value };
     } catch (error) {

@@ -155,7 +155,7 @@ export class Cluster {
 
   /** Who leads, by the highest term among those who answer. */
   async leadership(): Promise<Leadership | undefined> {
-    const found = await probeLeader(this.#group, this.#request_id);
+    const found = await probeLeader(this.#group, this.#request_id, OBSERVE_MS);
     if (found?.leads === true) this.#memory.hint.leader = found.name;
     return found;
   }

@@ -10,6 +10,7 @@ import { type Group, probeLeader } from "./group.ts";
 /** The contract's deadline is 5 s at the client; this leaves some of it for the way back. */
 export const FORWARD_MS = 4_800;
 const OVERDUE_SLACK_MS = 100;
+const PROBE_MS_MIN = 250;
 const PROBE_PAUSE_MS_MAX = 5_000;
 const BACKOFF_MS_MIN = 20;
 const BACKOFF_MS_MAX = 80;
@@ -97,7 +98,7 @@ export class Forwarding {
           this.#hops = 0;
           this.#launch(this.#candidate());
         }
-        if (now >= this.#probeAt && this.#inFlight.size > 0) this.#probe();
+        if (now >= this.#probeAt && this.#inFlight.size > 0 && this.#probing === undefined) this.#probe();
       }
     } finally {
       for (const attempt of this.#inFlight.values()) attempt.abandon();
@@ -155,13 +156,13 @@ export class Forwarding {
         else this.#pause();
         return undefined;
       case "unavailable":
-        if (result.code === "overloaded" || result.code === "too-large") {
-          return this.#maybeHappened ? this.#unknown(result.detail) : result;
-        }
+        // The leader itself has refused it: asking on would only add to its load.
+        if ((result.code === "overloaded" || result.code === "too-large") && this.#nothingHappened)
+          return result;
         this.#refusal = result;
         break;
       case "stopped":
-        if (replica === this.#call.first && !this.#maybeHappened) return { type: "stopped", replica };
+        if (replica === this.#call.first && this.#nothingHappened) return { type: "stopped", replica };
         break;
       case "outcome-unknown":
         this.#maybeHappened = true;
@@ -217,7 +218,11 @@ export class Forwarding {
   #probe(): void {
     this.#probeAt = Number.POSITIVE_INFINITY;
     if (this.#call.only === true) return;
-    const asked = probeLeader(this.#group, this.#call.request_id);
+    const asked = probeLeader(
+      this.#group,
+      this.#call.request_id,
+      Math.max(this.#group.loyalty_ms, PROBE_MS_MIN),
+    );
     this.#probing = asked.then((found) => ({ type: "probed", found }));
   }
 
@@ -241,16 +246,16 @@ export class Forwarding {
     this.#launch(leader);
   }
 
-  #unknown(detail: string): Forwarded {
-    return { type: "outcome-unknown", detail };
+  get #nothingHappened(): boolean {
+    return !this.#call.writes || (!this.#maybeHappened && this.#inFlight.size === 0);
   }
 
   #exhausted(): Forwarded {
-    const { writes, first, only } = this.#call;
-    if (writes && (this.#maybeHappened || this.#inFlight.size > 0)) {
-      return this.#unknown(
-        "no leader confirmed the write in time; it may have been committed, or be committed later",
-      );
+    const { first, only } = this.#call;
+    if (!this.#nothingHappened) {
+      const detail =
+        "no leader confirmed the write in time; it may have been committed, or be committed later";
+      return { type: "outcome-unknown", detail };
     }
     if (only === true && first !== undefined && this.#refusal === undefined) {
       return { type: "unreachable", replica: first, detail: this.#broken || `${first} does not answer` };

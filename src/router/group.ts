@@ -4,8 +4,6 @@ import type { Answer, Leadership, ReplicaName } from "../replica/rpc.ts";
 import { startAttempt } from "./attempt.ts";
 import type { Transport } from "./transport.ts";
 
-const PROBE_MS_MIN = 250;
-
 export interface Group {
   readonly names: readonly ReplicaName[];
   readonly transport: Transport;
@@ -25,9 +23,12 @@ function better(a: Leadership, b: Leadership): boolean {
  * Asks everybody in parallel who leads. Done as soon as a majority has answered and the leader of the highest term is
  * among them, at the latest when all have answered or run out of time. Undefined if nobody answered.
  */
-export function probeLeader(group: Group, request_id: string): Promise<Leadership | undefined> {
+export function probeLeader(
+  group: Group,
+  request_id: string,
+  timeout_ms: number,
+): Promise<Leadership | undefined> {
   const body = JSON.stringify({ what: "leadership" });
-  const timeout_ms = Math.max(group.loyalty_ms, PROBE_MS_MIN);
   const majority = Math.floor(group.names.length / 2) + 1;
   return new Promise((resolve) => {
     let best: Leadership | undefined;

@@ -95,9 +95,13 @@ async function injectFault(context: RequestContext): Promise<Response | Problem>
   if (!body.ok) return body.problem;
   const request = validate(fault, body.value);
   if (!request.ok) return request.problem;
-  const done = await context.cluster.fault(replica, request.value);
+  const { action, delay_ms = 0, drop_rate = 0 } = request.value;
+  const done = await context.cluster.fault(
+    replica,
+    action === "degrade" ? { action, delay_ms, drop_rate } : { action },
+  );
   if (!done.ok) return done.problem;
-  return answer(context, 200, { success: true, replica, action: request.value.action, state: done.value });
+  return answer(context, 200, { success: true, replica, action, state: done.value });
 }
 
 export const clusterRoutes: readonly Route[] = [
