@@ -12,7 +12,7 @@ import workerd from "workerd";
 import { bundleWorker } from "../test/support/bundle.ts";
 
 /** The native program, not the script that wraps it: killing it must kill what runs. */
-const WORKERD = (workerd as unknown as { readonly default?: string }).default ?? String(workerd);
+const WORKERD = workerd.default;
 
 export interface Workerd {
   readonly url: string;

@@ -6,7 +6,14 @@
  * A replica that is blank while others have a configuration that names it with another incarnation has lost its
  * storage: it takes no part until an operator replaces it. Repeating any step, and a crash after any, is harmless.
  */
-import type { Founding } from "./store.ts";
+
+/** What is agreed once, at the birth of the group. */
+export interface Founding {
+  readonly v: number;
+  readonly cluster_id: string;
+  readonly founding_id: string;
+  readonly members: readonly { readonly name: string; readonly incarnation: string }[];
+}
 
 /** What a replica says when asked who it is. */
 export interface Introduction {

@@ -4,9 +4,10 @@
  * could not be reached.
  */
 import type { Configuration } from "../api/configuration.ts";
+import type { Founding } from "./birth.ts";
 import type { Chain } from "./chain.ts";
 import { checkVersion, encodePeerBody, type PeerAnswer, type PeerMessage } from "./codec.ts";
-import type { FaultState, Founding } from "./store.ts";
+import type { FaultState } from "./store.ts";
 
 /** After this many failures in a row a peer is asked only every `RECOVERY_RETRY_MS`. */
 const FAILURES_BEFORE_PAUSE = 3;

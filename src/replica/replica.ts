@@ -5,7 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Configuration, parseConfiguration, replicaNames } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
-import { birth, type Introduction } from "./birth.ts";
+import { birth, type Founding, type Introduction } from "./birth.ts";
 import { checkVersion, encodeAnswer, FORMAT_VERSION, type PeerAnswer, type PeerBody } from "./codec.ts";
 import { Engine } from "./engine.ts";
 import { streamEvents } from "./events.ts";
@@ -25,7 +25,7 @@ import type {
   WorkerHeartbeat,
 } from "./rpc.ts";
 import { REPLICA_HEADER, REQUEST_ID_HEADER } from "./rpc.ts";
-import { type FaultState, type Founding, NO_FAULT, Store } from "./store.ts";
+import { type FaultState, NO_FAULT, Store } from "./store.ts";
 
 export interface Env {
   readonly REPLICA: DurableObjectNamespace;

@@ -8,6 +8,7 @@
 
 import type { Command } from "../coordinator/commands.ts";
 import type { HardState, LogIndex, LogReader, Persist, Term } from "../raft/index.ts";
+import type { Founding } from "./birth.ts";
 import {
   checkVersion,
   decodeBatch,
@@ -21,14 +22,6 @@ import {
 export const BATCH_BYTES_MAX = 1024 * 1024;
 /** Recent entries kept decoded in memory for followers; older ones are read from their rows. */
 const CACHE_ENTRIES_MAX = 8192;
-
-/** What is agreed once, at the birth of the group. */
-export interface Founding {
-  readonly v: number;
-  readonly cluster_id: string;
-  readonly founding_id: string;
-  readonly members: readonly { readonly name: string; readonly incarnation: string }[];
-}
 
 /** Stored, so that a fault survives eviction and restart until it is lifted. */
 export interface FaultState {

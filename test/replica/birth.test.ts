@@ -1,7 +1,6 @@
 /** Decisions about birth, loss and return. That they are stored before they are told is proved on workerd. */
 import { describe, expect, test } from "vitest";
-import { birth, type Introduction } from "../../src/replica/birth.ts";
-import type { Founding } from "../../src/replica/store.ts";
+import { birth, type Founding, type Introduction } from "../../src/replica/birth.ts";
 
 const NAMES = ["coordinator-1", "coordinator-2", "coordinator-3"];
 const self = (name: string, incarnation: string) => ({ name, incarnation, cluster_id: "troika" });
