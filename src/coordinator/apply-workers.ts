@@ -19,6 +19,7 @@ export function registerWorker(state: State, { worker }: RegisterWorker): Outcom
   // A crash of the prover shows only as a new process: its tasks lost their worker.
   else if (!same_process)
     endLeasesOf(state, worker_id, "worker-lost", `worker-lost: ${worker_id} was started anew`);
+  state.registrations++;
   state.putWorker({
     v: 1,
     ...worker,

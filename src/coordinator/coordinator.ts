@@ -69,8 +69,8 @@ export interface Coordinator {
   leasesOf(worker_id: string): readonly LeaseView[];
   workerRecords(): Iterable<WorkerRecord>;
   workerRecord(worker_id: string): WorkerRecord | undefined;
-  /** Changes whenever a worker's record does. */
-  readonly workersVersion: number;
+  /** Counts registrations since this machine was built: tells whether somebody has to be looked for. */
+  readonly registrations: number;
   /** Current leases that have exceeded their task's `max_runtime_ms`. */
   overdueLeases(now: Instant): readonly string[];
   /** When the first lease after `now` will exceed it. */
@@ -139,8 +139,8 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     leasesOf: (worker_id) => state.leasesOf(worker_id),
     workerRecords: () => state.workersUnordered(),
     workerRecord: (worker_id) => state.worker(worker_id),
-    get workersVersion() {
-      return state.workers_version;
+    get registrations() {
+      return state.registrations;
     },
     overdueLeases: (now) => state.deadlines.overdue(now),
     nextOverdue: (now) => state.deadlines.nextAfter(now),

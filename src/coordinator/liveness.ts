@@ -64,7 +64,7 @@ export function createLiveness(options: {
   const agenda = new Heap<Look>((a, b) => a.at < b.at);
   /** Leases whose end was proposed, and when. */
   const proposed_leases = new Map<string, Instant>();
-  let workers_version = -1;
+  let registrations = -1;
   let examined = options.now;
 
   watchAll(options.now);
@@ -73,6 +73,21 @@ export function createLiveness(options: {
     if (watched.look_at !== undefined && watched.look_at <= at) return;
     watched.look_at = at;
     agenda.push({ at, watched });
+  }
+
+  /** The first entry of the agenda that still counts: nobody looks at the dead. */
+  function nextLook(): Look | undefined {
+    for (;;) {
+      const first = agenda.peek();
+      if (first === undefined) return undefined;
+      const { at, watched } = first;
+      const worker = coordinator.workerRecord(watched.worker_id);
+      const alive =
+        worker !== undefined && worker.state !== "dead" && worker.registered_at === watched.registered_at;
+      if (alive && watched_by_id.get(watched.worker_id) === watched && watched.look_at === at) return first;
+      agenda.pop();
+      if (watched.look_at === at) watched.look_at = undefined;
+    }
   }
 
   /** Who is watched follows the records: every registration begins a new period. */
@@ -98,8 +113,8 @@ export function createLiveness(options: {
   }
 
   function watchAll(now: Instant): void {
-    if (workers_version === coordinator.workersVersion) return;
-    workers_version = coordinator.workersVersion;
+    if (registrations === coordinator.registrations) return;
+    registrations = coordinator.registrations;
     for (const worker of coordinator.workerRecords()) watch(worker, now);
     for (const worker_id of watched_by_id.keys()) {
       if (coordinator.workerRecord(worker_id) === undefined) watched_by_id.delete(worker_id);
@@ -143,12 +158,14 @@ export function createLiveness(options: {
 
   function look(watched: Watched, now: Instant): readonly CommandBody[] {
     const worker = coordinator.workerRecord(watched.worker_id);
-    if (worker === undefined || worker.state === "dead" || watched_by_id.get(watched.worker_id) !== watched)
-      return [];
+    if (worker === undefined) return [];
     const state = stateByNow(watched, worker, now);
     const propose = state === worker.state ? [] : [...proposeState(watched, state, now)];
-    let next = watched.heard + (now < watched.heard + lease_ms ? lease_ms : 2 * lease_ms);
-    if (state !== worker.state) next = now + repeat_ms;
+    const silence = [watched.heard + lease_ms, watched.heard + 2 * lease_ms].find((at) => at > now);
+    let next = Math.min(
+      silence ?? Number.POSITIVE_INFINITY,
+      state === worker.state ? Number.POSITIVE_INFINITY : now + repeat_ms,
+    );
     if (state !== "dead") {
       for (const lease of coordinator.leasesOf(watched.worker_id)) {
         const at = deadline(watched, lease, now);
@@ -216,9 +233,8 @@ export function createLiveness(options: {
       examined = Math.max(examined, now);
       watchAll(now);
       const propose: CommandBody[] = [];
-      for (let first = agenda.peek(); first !== undefined && first.at <= now; first = agenda.peek()) {
+      for (let first = nextLook(); first !== undefined && first.at <= now; first = nextLook()) {
         agenda.pop();
-        if (first.watched.look_at !== first.at) continue;
         first.watched.look_at = undefined;
         propose.push(...look(first.watched, now));
       }
@@ -236,11 +252,13 @@ export function createLiveness(options: {
         times.push(examined);
       const overdue = coordinator.nextOverdue(examined);
       if (overdue !== undefined) times.push(overdue);
-      const first = agenda.peek();
+      const first = nextLook();
       if (first !== undefined) times.push(first.at);
       // Workers registered since the last look have at least one period before them.
-      if (workers_version !== coordinator.workersVersion) times.push(examined + repeat_ms);
-      for (const at of proposed_leases.values()) times.push(at + repeat_ms);
+      if (registrations !== coordinator.registrations) times.push(examined + repeat_ms);
+      for (const [lease_id, at] of proposed_leases) {
+        if (coordinator.lease(lease_id)?.current) times.push(at + repeat_ms);
+      }
       return times.length === 0 ? undefined : Math.min(...times);
     },
 

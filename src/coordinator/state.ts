@@ -41,8 +41,8 @@ export class State {
   readonly stored: MetaRecord;
   event_count: number;
   assignments_failed: number;
-  /** Changes whenever a worker's record does. */
-  workers_version = 0;
+  /** Since this state was built. */
+  registrations = 0;
   readonly #records: Records;
   readonly #workers = new Map<string, WorkerRecord>();
   readonly #assigned: Map<string, number>;
@@ -143,7 +143,6 @@ export class State {
     this.put("workers", worker.worker_id, worker);
     this.#workers.set(worker.worker_id, worker);
     this.workforce.setWorker(worker.worker_id, worker);
-    this.workers_version++;
   }
 
   deleteWorker(worker_id: string): void {
@@ -151,7 +150,6 @@ export class State {
     this.#workers.delete(worker_id);
     this.#assigned.delete(worker_id);
     this.workforce.setWorker(worker_id, undefined);
-    this.workers_version++;
   }
 
   countAssigned(worker_id: string, leases: number): void {
@@ -185,7 +183,8 @@ export class State {
 
   /** Stores what was kept beside the meta record and names every record changed since the last call. */
   settle(rings: Pick<MetaRecord, "command_answers" | "key_order">): readonly RecordKey[] {
-    if (this.#changed.size === 0 && this.#now === this.#records.get("meta", META)?.applied_time) return [];
+    if (this.#changed.size === 0 && this.#now === (this.#records.get("meta", META) ?? FRESH).applied_time)
+      return [];
     const { completed, failed, cancelled, expired } = this.#by_status;
     this.put("meta", META, {
       v: 1,

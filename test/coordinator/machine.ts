@@ -1,0 +1,136 @@
+/**
+ * A state machine with a log of its own, for tests: gives every command an id, an index and a time, and keeps them, so
+ * that the same log can be applied again.
+ */
+import {
+  type Command,
+  type CommandBody,
+  type Coordinator,
+  createCoordinator,
+  createMemoryRecords,
+  type EntryPlace,
+  type LeaseGrant,
+  type Outcome,
+  type Records,
+  type SubmitTask,
+  type Table,
+  type TaskRecord,
+} from "../../src/coordinator/index.ts";
+
+export const TABLES: readonly Table[] = [
+  "tasks",
+  "workers",
+  "events",
+  "content",
+  "keys",
+  "key_order",
+  "commands",
+  "meta",
+];
+export const START = Date.UTC(2026, 0, 1);
+
+export interface Entry {
+  readonly command: Command;
+  readonly place: EntryPlace;
+}
+
+export class Machine {
+  readonly records: Records;
+  readonly coordinator: Coordinator;
+  readonly log: Entry[] = [];
+  time = START;
+
+  constructor(records: Records = createMemoryRecords()) {
+    this.records = records;
+    this.coordinator = createCoordinator({ records });
+  }
+
+  apply(body: CommandBody, id = `command-${this.log.length + 1}`): { outcome: Outcome; replayed: boolean } {
+    const command = { v: 1, id, ...body } as Command;
+    const place = { index: this.log.length + 1, term: 1, time: this.time };
+    this.log.push({ command, place });
+    return this.coordinator.apply(command, place);
+  }
+
+  submit(task: Partial<SubmitTask["task"]> & { readonly task_id: string }): Outcome {
+    return this.apply({ type: "submit-task", task: taskOf(task) }).outcome;
+  }
+
+  register(
+    worker_id: string,
+    options: { boot_id?: string; slots?: number; circuits?: readonly string[] } = {},
+  ): Outcome {
+    const { boot_id = "boot-1", slots = 2, circuits = ["merkle"] } = options;
+    const worker = { worker_id, boot_id, max_concurrent_tasks: slots, circuits, labels: {} };
+    return this.apply({ type: "register-worker", worker }).outcome;
+  }
+
+  /** Ids of the leases granted. */
+  grant(worker_id: string, max: number, boot_id = "boot-1"): readonly string[] {
+    const { outcome } = this.apply({ type: "grant-leases", worker_id, boot_id, max });
+    if (outcome.type !== "granted") throw new Error(`not granted: ${JSON.stringify(outcome)}`);
+    return leaseIds(outcome.leases);
+  }
+
+  complete(
+    lease_id: string,
+    worker_id: string,
+    options: { digest?: string; next_max?: number } = {},
+  ): Outcome {
+    const { digest = `proof of ${lease_id}`, ...next } = options;
+    const proof = { of: digest };
+    return this.apply({ type: "complete-lease", lease_id, worker_id, proof, proof_digest: digest, ...next })
+      .outcome;
+  }
+
+  fail(lease_id: string, worker_id: string, retryable = true): Outcome {
+    const message = "out of memory";
+    return this.apply({ type: "fail-lease", lease_id, worker_id, error_code: "prover", message, retryable })
+      .outcome;
+  }
+
+  task(task_id: string): TaskRecord {
+    const task = this.coordinator.task(task_id);
+    if (task === undefined) throw new Error(`no task ${task_id}`);
+    return task;
+  }
+
+  leases(worker_id: string): readonly string[] {
+    return this.coordinator.worker(worker_id)?.leases ?? [];
+  }
+}
+
+export function taskOf(task: Partial<SubmitTask["task"]> & { readonly task_id: string }): SubmitTask["task"] {
+  return {
+    circuit: "merkle",
+    circuit_type: "merkle_proof",
+    input: { leaves: [task.task_id], leaf_index: 0 },
+    blinding: "7",
+    content_hash: `content of ${task.task_id}`,
+    public_inputs: ["1", "2", "3"],
+    priority: 0,
+    max_attempts: 4,
+    ...task,
+  };
+}
+
+export function leaseIds(leases: readonly LeaseGrant[]): readonly string[] {
+  return leases.map(({ lease_id }) => lease_id);
+}
+
+/** Every record as canonical text, to be compared. */
+export function contents(records: Records): string {
+  const lines = TABLES.flatMap((table) =>
+    Array.from(records.live(table), ([key, record]) => `${table} ${key} ${canonical(record)}`),
+  );
+  return lines.sort().join("\n");
+}
+
+/** Compact JSON with sorted keys. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    inner !== null && typeof inner === "object" && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  );
+}

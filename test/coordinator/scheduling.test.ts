@@ -1,0 +1,167 @@
+import { describe, expect, test } from "vitest";
+import { ELSEWHERE_MS } from "../../src/coordinator/grant.ts";
+import { Machine } from "./machine.ts";
+
+describe("a grant", () => {
+  test("serves the highest priority first and equal ones in the order of arrival", () => {
+    const machine = new Machine();
+    machine.register("w", { slots: 5 });
+    machine.submit({ task_id: "a" });
+    machine.submit({ task_id: "b", priority: 5 });
+    machine.submit({ task_id: "c", priority: -5 });
+    machine.submit({ task_id: "d", priority: 5 });
+    expect(machine.grant("w", 3)).toEqual(["b.1", "d.1", "a.1"]);
+    expect(machine.grant("w", 2)).toEqual(["c.1"]);
+  });
+
+  test("looks only at circuits that the worker has", () => {
+    const machine = new Machine();
+    machine.register("w", { slots: 5, circuits: ["range", "merkle"] });
+    machine.register("none", { circuits: [] });
+    machine.submit({ task_id: "a", circuit: "semaphore", priority: 9 });
+    machine.submit({ task_id: "b", circuit: "range" });
+    machine.submit({ task_id: "c", circuit: "merkle", priority: 1 });
+    expect(machine.grant("none", 5)).toEqual([]);
+    expect(machine.grant("w", 5)).toEqual(["c.1", "b.1"]);
+  });
+
+  test("never gives more than the free slots, whatever is asked for", () => {
+    const machine = new Machine();
+    machine.register("w", { slots: 2 });
+    for (let task = 0; task < 9; task++) machine.submit({ task_id: `t${task}` });
+    expect(machine.grant("w", 1_000_000)).toHaveLength(2);
+    expect(machine.coordinator.counts.capacity).toEqual({ total: 2, used: 2, available: 0 });
+    machine.apply({ type: "start-leases", lease_ids: ["t0.1", "t1.1"] });
+    for (const max of [1, 0, -1, Number.NaN]) expect(machine.grant("w", max)).toEqual([]);
+  });
+
+  test("hands out again what the worker cannot know of: leases that no heartbeat listed, the oldest first", () => {
+    const machine = new Machine();
+    machine.register("w", { slots: 3 });
+    for (const task_id of ["a", "b", "c", "d"]) machine.submit({ task_id });
+    machine.grant("w", 1);
+    machine.apply({ type: "start-leases", lease_ids: ["a.1"] });
+    machine.time += 1;
+    machine.grant("w", 1);
+    // It believes that two slots are free, we count one.
+    expect(machine.grant("w", 2)).toEqual(["b.1", "c.1"]);
+    expect(machine.leases("w")).toEqual(["a.1", "b.1", "c.1"]);
+    expect(machine.task("b").grants).toBe(1);
+  });
+
+  test("says the same again under the same command id", () => {
+    const machine = new Machine();
+    machine.register("w", { slots: 2 });
+    machine.submit({ task_id: "a" });
+    const body = { type: "grant-leases", worker_id: "w", boot_id: "boot-1", max: 1 } as const;
+    const first = machine.apply(body, "pull-1");
+    machine.submit({ task_id: "b" });
+    expect(machine.apply(body, "pull-1")).toEqual(first);
+    expect(machine.leases("w")).toEqual(["a.1"]);
+  });
+
+  test("is refused to a worker that is unknown, dead or an older process", () => {
+    const machine = new Machine();
+    const ask = () =>
+      machine.apply({ type: "grant-leases", worker_id: "w", boot_id: "boot-1", max: 1 }).outcome;
+    expect(ask()).toMatchObject({ type: "refused", code: "worker-unknown" });
+    machine.register("w", { boot_id: "boot-2" });
+    expect(ask()).toMatchObject({ type: "refused", code: "boot-superseded" });
+    machine.register("w");
+    machine.apply({ type: "set-worker-state", worker_id: "w", boot_id: "boot-1", state: "dead" });
+    expect(ask()).toMatchObject({ type: "refused", code: "worker-unknown" });
+  });
+
+  test("makes a suspect active, for asking is a sign of life", () => {
+    const machine = new Machine();
+    machine.register("w");
+    machine.apply({ type: "set-worker-state", worker_id: "w", boot_id: "boot-1", state: "suspect" });
+    machine.grant("w", 1);
+    expect(machine.coordinator.worker("w")?.state).toBe("active");
+  });
+
+  test("gives nothing to a worker that drains, which keeps what it has", () => {
+    const machine = new Machine();
+    machine.register("w");
+    machine.submit({ task_id: "a" });
+    machine.submit({ task_id: "b" });
+    machine.grant("w", 1);
+    machine.apply({ type: "drain-worker", worker_id: "w" });
+    expect(machine.grant("w", 2)).toEqual([]);
+    expect(machine.leases("w")).toEqual(["a.1"]);
+    expect(machine.coordinator.counts.capacity).toEqual({ total: 1, used: 1, available: 0 });
+    expect(machine.complete("a.1", "w", { next_max: 2 })).toMatchObject({ type: "completed", leases: [] });
+  });
+});
+
+describe("a retry", () => {
+  function failed(others: (machine: Machine) => void): Machine {
+    const machine = new Machine();
+    machine.register("w");
+    machine.submit({ task_id: "a" });
+    machine.grant("w", 1);
+    machine.fail("a.1", "w");
+    others(machine);
+    machine.time = machine.task("a").not_before ?? 0;
+    return machine;
+  }
+
+  test("goes to another worker that could take it", () => {
+    const machine = failed((it) => it.register("v"));
+    machine.submit({ task_id: "b" });
+    expect(machine.grant("w", 1)).toEqual(["b.1"]);
+    expect(machine.coordinator.grantable("w", "boot-1", 1, machine.time)).toBe("wait");
+    expect(machine.grant("v", 1)).toEqual(["a.2"]);
+  });
+
+  test("is not kept for others longer than a bounded time", () => {
+    const machine = failed((it) => it.register("v"));
+    machine.time += ELSEWHERE_MS - 1;
+    expect(machine.grant("w", 1)).toEqual([]);
+    machine.time += 1;
+    expect(machine.grant("w", 1)).toEqual(["a.2"]);
+  });
+
+  test.each<[string, (machine: Machine) => void]>([
+    ["there is no other", () => {}],
+    ["the other has not the circuit", (it) => it.register("v", { circuits: ["range"] })],
+    ["the other has no slot", (it) => it.register("v", { slots: 0 })],
+    [
+      "the other drains",
+      (it) => {
+        it.register("v");
+        it.apply({ type: "drain-worker", worker_id: "v" });
+      },
+    ],
+    [
+      "the other is suspect",
+      (it) => {
+        it.register("v");
+        it.apply({ type: "set-worker-state", worker_id: "v", boot_id: "boot-1", state: "suspect" });
+      },
+    ],
+  ])("goes to the same worker when %s", (_why, others) => {
+    const machine = failed(others);
+    expect(machine.grant("w", 1)).toEqual(["a.2"]);
+  });
+
+  test("goes to either when both have failed it", () => {
+    const machine = failed((it) => it.register("v"));
+    machine.grant("v", 1);
+    machine.fail("a.2", "v");
+    machine.time = machine.task("a").not_before ?? 0;
+    expect(machine.grant("v", 1)).toEqual(["a.3"]);
+  });
+});
+
+test("a task that is asked for too early by a leader with a fast clock is still not granted early", () => {
+  const machine = new Machine();
+  machine.register("w");
+  machine.submit({ task_id: "a" });
+  machine.grant("w", 1);
+  machine.fail("a.1", "w");
+  expect(machine.coordinator.grantable("w", "boot-1", 1, machine.time + 3_600_000)).toBe("yes");
+  expect(machine.grant("w", 1)).toEqual([]);
+  machine.time = machine.task("a").not_before ?? 0;
+  expect(machine.grant("w", 1)).toEqual(["a.2"]);
+});
