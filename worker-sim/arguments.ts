@@ -1,0 +1,186 @@
+/** The command line: which command, and what it was told. Everything unknown is a sentence, the usage, and exit code 2. */
+import { availableParallelism } from "node:os";
+import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import { DEFAULT_PORT, REPLICA_COUNTS, type ReplicaCount } from "./cluster/layout.ts";
+import { UsageProblem } from "./cluster/problem.ts";
+
+export const FAULT_COMMANDS = ["stop", "start", "restart"] as const;
+
+export interface ClusterChoice {
+  /** Which of several running clusters is meant. */
+  readonly replicas: ReplicaCount | undefined;
+}
+
+export type Invocation =
+  | { readonly type: "help" }
+  | {
+      readonly type: "start";
+      readonly demo: boolean;
+      readonly replicas: ReplicaCount;
+      readonly port: number;
+      readonly https: boolean;
+      readonly fresh: boolean;
+      readonly pool: boolean;
+      readonly threads: number;
+    }
+  | { readonly type: "pool" }
+  | (ClusterChoice & { readonly type: "status" })
+  | (ClusterChoice & {
+      readonly type: "fault";
+      readonly action: (typeof FAULT_COMMANDS)[number];
+      readonly replica: string;
+    })
+  | (ClusterChoice & {
+      readonly type: "logs";
+      readonly name: string;
+      readonly follow: boolean;
+      readonly lines: number;
+    });
+
+export const USAGE = `usage:
+  npm start -- [flags]                       the cluster, a worker pool and a sample task; Ctrl-C ends it
+  npm run demo -- [flags]                    the same, ends after the sample task
+      --replicas 1|3|5|7                     3 by default; each has its own state
+      --fresh                                begin with empty state
+      --https                                serve HTTPS
+      --no-pool                              without provers
+      --threads N                            proving threads, one per core by default
+      --port N                               the router's, 8080 by default; replicas follow from N + 10
+  npm run troika -- status                   replicas and workers of the running cluster
+  npm run troika -- stop|start|restart coordinator-2
+  npm run troika -- logs coordinator-2 [-f] [--lines N]
+                                             also: router, wrangler, pool
+  npm run troika -- pool                     a worker pool alone, for TROIKA_URL`;
+
+const START_OPTIONS = {
+  replicas: { type: "string" },
+  fresh: { type: "boolean" },
+  https: { type: "boolean" },
+  pool: { type: "boolean" },
+  threads: { type: "string" },
+  port: { type: "string" },
+} as const satisfies ParseArgsOptionsConfig;
+
+const CHOICE_OPTIONS = { replicas: { type: "string" } } as const satisfies ParseArgsOptionsConfig;
+
+const LOGS_OPTIONS = {
+  ...CHOICE_OPTIONS,
+  follow: { type: "boolean", short: "f" },
+  lines: { type: "string" },
+} as const satisfies ParseArgsOptionsConfig;
+
+const PORT_MAX = 65_500;
+const THREADS_MAX = 256;
+const LINES_DEFAULT = 50;
+const LINES_MAX = 100_000;
+
+function wholeNumber(
+  flag: string,
+  text: string | undefined,
+  min: number,
+  max: number,
+  otherwise: number,
+): number {
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+  throw new UsageProblem(`--${flag} is "${text}", but it must be a whole number from ${min} to ${max}.`);
+}
+
+function replicaCount(text: string | undefined): ReplicaCount | undefined {
+  if (text === undefined) return undefined;
+  const found = REPLICA_COUNTS.find((count) => String(count) === text);
+  if (found === undefined) throw new UsageProblem(`--replicas is "${text}", but it must be 1, 3, 5 or 7.`);
+  return found;
+}
+
+function parsed<const Options extends ParseArgsOptionsConfig>(
+  args: readonly string[],
+  options: Options,
+  positionals: number,
+) {
+  let result: ReturnType<typeof parseArgs<{ options: Options; allowPositionals: true; allowNegative: true }>>;
+  try {
+    result = parseArgs({ args: [...args], options, allowPositionals: true, allowNegative: true });
+  } catch (error) {
+    // Node explains at length how to write an argument that begins with a dash; its first sentence says what is wrong.
+    const [sentence] = (error instanceof Error ? error.message : String(error)).split(/\. |\n/);
+    throw new UsageProblem(`${sentence?.replace(/\.$/, "")}.`);
+  }
+  const extra = result.positionals[positionals];
+  if (extra !== undefined) throw new UsageProblem(`"${extra}" is one argument too many.`);
+  return result;
+}
+
+function startInvocation(args: readonly string[], demo: boolean): Invocation {
+  const { values } = parsed(args, START_OPTIONS, 0);
+  return {
+    type: "start",
+    demo,
+    replicas: replicaCount(values.replicas) ?? 3,
+    port: wholeNumber("port", values.port, 1, PORT_MAX, DEFAULT_PORT),
+    https: values.https ?? false,
+    fresh: values.fresh ?? false,
+    pool: values.pool ?? true,
+    threads: wholeNumber("threads", values.threads, 1, THREADS_MAX, availableParallelism()),
+  };
+}
+
+function requireName(name: string | undefined, what: string): string {
+  if (name === undefined) throw new UsageProblem(`It must be said ${what}, for example coordinator-2.`);
+  return name;
+}
+
+/** @throws {UsageProblem} */
+export function readArguments(argv: readonly string[]): Invocation {
+  const [command, ...args] = argv;
+  switch (command) {
+    case undefined:
+      throw new UsageProblem("A command is missing.");
+    case "help":
+    case "--help":
+    case "-h":
+      return { type: "help" };
+    case "demo":
+      return startInvocation(args, true);
+    case "start":
+      // `start coordinator-2` ends a fault; `start` alone, or with flags, is the whole cluster.
+      if (!args.some((argument) => argument.startsWith("coordinator-"))) return startInvocation(args, false);
+      return faultInvocation("start", args);
+    case "stop":
+    case "restart":
+      return faultInvocation(command, args);
+    case "status": {
+      const { values } = parsed(args, CHOICE_OPTIONS, 0);
+      return { type: "status", replicas: replicaCount(values.replicas) };
+    }
+    case "logs": {
+      const { values, positionals } = parsed(args, LOGS_OPTIONS, 1);
+      const name = requireName(positionals[0], "whose logs");
+      const lines = wholeNumber("lines", values.lines, 0, LINES_MAX, LINES_DEFAULT);
+      return {
+        type: "logs",
+        name,
+        follow: values.follow ?? false,
+        lines,
+        replicas: replicaCount(values.replicas),
+      };
+    }
+    case "pool":
+      parsed(args, {}, 0);
+      return { type: "pool" };
+    default:
+      throw new UsageProblem(`There is no command "${command}".`);
+  }
+}
+
+function faultInvocation(action: (typeof FAULT_COMMANDS)[number], args: readonly string[]): Invocation {
+  const { values, positionals } = parsed(args, CHOICE_OPTIONS, 1);
+  const replica = requireName(positionals[0], `which replica to ${action}`);
+  if (!/^coordinator-\d+$/.test(replica)) {
+    throw new UsageProblem(
+      `"${replica}" is no replica: they are called coordinator-1, coordinator-2 and so on.`,
+    );
+  }
+  return { type: "fault", action, replica, replicas: replicaCount(values.replicas) };
+}

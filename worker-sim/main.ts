@@ -1,0 +1,54 @@
+/** The command line of a local Troika. What goes wrong is one sentence and an exit code; a stack trace is a defect. */
+import { fileURLToPath } from "node:url";
+import { readArguments, USAGE } from "./arguments.ts";
+import { Problem, UsageProblem } from "./cluster/problem.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+
+async function main(argv: readonly string[]): Promise<void> {
+  const invocation = readArguments(argv);
+  switch (invocation.type) {
+    case "help":
+      console.log(USAGE);
+      return;
+    case "start": {
+      const begun = Date.now();
+      const [{ start }, { createTerminal }] = await Promise.all([
+        import("./cluster/start.ts"),
+        import("./cluster/terminal.ts"),
+      ]);
+      await start({ root, ...invocation }, createTerminal(begun));
+      return;
+    }
+    case "pool": {
+      const { runPool } = await import("./pool/run.ts");
+      await runPool(process.env);
+      return;
+    }
+    case "status": {
+      const { showStatus } = await import("./commands/status.ts");
+      await showStatus(root, invocation.replicas);
+      return;
+    }
+    case "fault": {
+      const { setFault } = await import("./commands/fault.ts");
+      await setFault(root, invocation);
+      return;
+    }
+    case "logs": {
+      const { showLogs } = await import("./commands/logs.ts");
+      await showLogs(root, invocation);
+      return;
+    }
+  }
+}
+
+try {
+  await main(process.argv.slice(2));
+  process.exitCode = 0;
+} catch (error) {
+  if (!(error instanceof Problem)) throw error;
+  console.error(`troika: ${error.message}`);
+  if (error instanceof UsageProblem) console.error(`\n${USAGE}`);
+  process.exitCode = error.exitCode;
+}

@@ -1,0 +1,1 @@
+export async function runPool(_env: NodeJS.ProcessEnv): Promise<void> {}
