@@ -9,38 +9,66 @@ import { join } from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { bundleWorker } from "../support/bundle.ts";
 
+const CLUSTER_ID = "test";
+
 export interface ClusterOptions {
   readonly variables?: Readonly<Record<string, string>>;
   /** Where state is kept; a fresh directory, removed at the end, if absent. */
   readonly directory?: string;
 }
 
+export interface Reply<Body> {
+  readonly status: number;
+  /** Parsed; undefined where the answer has no body. */
+  readonly body: Body;
+  readonly text: string;
+  readonly headers: Headers;
+}
+
 export interface Cluster {
   readonly url: string;
+  readonly directory: string;
+  /** The configured replicas, `coordinator-1` and on. */
+  readonly names: readonly string[];
   /** Every line that the Worker logged, oldest first. */
   readonly logs: string[];
   fetch(path: string, init?: RequestInit): Promise<Response>;
-  /** Body and status of a JSON answer. */
-  json<Body = Record<string, unknown>>(
-    path: string,
-    init?: RequestInit,
-  ): Promise<{ status: number; body: Body; headers: Headers }>;
+  /** A JSON answer. */
+  json<Body = Record<string, unknown>>(path: string, init?: RequestInit): Promise<Reply<Body>>;
+  /** A body that is a string is sent as it stands. */
   post<Body = Record<string, unknown>>(
     path: string,
     body: unknown,
     headers?: Record<string, string>,
-  ): Promise<{ status: number; body: Body; headers: Headers }>;
-  fault(replica: string, action: string, more?: Record<string, number>): Promise<void>;
-  /** Ends every process and starts again on the same storage. */
-  restart(): Promise<void>;
+  ): Promise<Reply<Body>>;
+  fault(replica: string, action: string): Promise<void>;
+  /** Calls one replica past the router, as a router or a peer would. No client can. */
+  call(replica: string, path: string, body: unknown): Promise<Reply<Record<string, unknown>>>;
+  /** Ends every process, does what is to be done meanwhile, and starts again on the same storage. */
+  restart(whileDown?: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
+}
+
+async function reply<Body>(response: {
+  readonly status: number;
+  readonly headers: unknown;
+  text(): Promise<string>;
+}): Promise<Reply<Body>> {
+  const text = await response.text();
+  const body = (text === "" ? undefined : JSON.parse(text)) as Body;
+  return { status: response.status, body, text, headers: response.headers as Headers };
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "troika-test-")));
   const logs: string[] = [];
   const contents = await bundleWorker();
-  const variables = { CLUSTER_ID: "test", REPLICAS: "3", FAULTS: "on", ...options.variables };
+  const variables: Readonly<Record<string, string>> = {
+    CLUSTER_ID,
+    REPLICAS: "3",
+    FAULTS: "on",
+    ...options.variables,
+  };
   const env = Object.fromEntries(
     Object.entries(variables).map(([name, value]) => [name, { type: "text" as const, value }]),
   );
@@ -79,24 +107,30 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     get url() {
       return url;
     },
+    directory,
+    names: Array.from({ length: Number(variables.REPLICAS) }, (_, index) => `coordinator-${index + 1}`),
     logs,
     fetch: (path, init) => fetch(new URL(path, url), init),
-    json: async <Body>(path: string, init?: RequestInit) => {
-      const response = await cluster.fetch(path, init);
-      return { status: response.status, body: (await response.json()) as Body, headers: response.headers };
-    },
+    json: async (path, init) => reply(await cluster.fetch(path, init)),
     post: (path, body, headers = {}) =>
       cluster.json(path, {
         method: "POST",
         body: typeof body === "string" ? body : JSON.stringify(body),
         headers: { "content-type": "application/json", ...headers },
       }),
-    fault: async (replica, action, more = {}) => {
-      const { status, body } = await cluster.post(`/api/v1/faults/${replica}`, { action, ...more });
-      if (status !== 200) throw new Error(`fault ${action} on ${replica}: ${status} ${JSON.stringify(body)}`);
+    fault: async (replica, action) => {
+      const { status, text } = await cluster.post(`/api/v1/faults/${replica}`, { action });
+      if (status !== 200) throw new Error(`fault ${action} on ${replica}: ${status} ${text}`);
     },
-    restart: async () => {
+    call: async (replica, path, body) => {
+      const namespace = await miniflare.getDurableObjectNamespace("REPLICA");
+      const stub = namespace.get(namespace.idFromName(`${variables.CLUSTER_ID}/${replica}`));
+      const init = { method: "POST", body: JSON.stringify(body) };
+      return reply(await stub.fetch(`https://replica${path}`, init));
+    },
+    restart: async (whileDown) => {
       await miniflare.dispose();
+      await whileDown?.();
       miniflare = await boot();
       url = (await miniflare.ready).origin;
     },
@@ -129,8 +163,6 @@ export async function eventually<Result>(
   throw new Error(`not within ${timeoutMs} ms: ${what}; last seen: ${String(last)}`);
 }
 
-export const REPLICAS = ["coordinator-1", "coordinator-2", "coordinator-3"] as const;
-
 export function ready(cluster: Cluster, timeoutMs = 15_000): Promise<boolean> {
   return eventually(
     "the cluster is ready",
@@ -139,17 +171,34 @@ export function ready(cluster: Cluster, timeoutMs = 15_000): Promise<boolean> {
   );
 }
 
-/** The one leader that every running replica agrees on. */
+/** Every replica answers, knows the leader and has nothing to complain about. */
+export function allHealthy(cluster: Cluster): Promise<boolean> {
+  return eventually("every replica is healthy", async () => {
+    const healths = await Promise.all(cluster.names.map((name) => cluster.json(`/replicas/${name}/health`)));
+    return healths.every(({ body }) => body.status === "healthy");
+  });
+}
+
+/** The one leader that a majority of the replicas names. */
 export function leaderOf(cluster: Cluster): Promise<string> {
   return eventually("one leader that a majority names", async () => {
     const votes = new Map<string, number>();
-    for (const name of REPLICAS) {
-      const { status, body } = await cluster.json<{ raft?: { leader_id?: string; is_leader?: boolean } }>(
+    for (const name of cluster.names) {
+      const { status, body } = await cluster.json<{ raft?: { leader_id?: string } }>(
         `/replicas/${name}/health`,
       );
       const leader = status === 200 ? body.raft?.leader_id : undefined;
       if (leader) votes.set(leader, (votes.get(leader) ?? 0) + 1);
     }
-    return [...votes].find(([, count]) => count >= 2)?.[0];
+    return [...votes].find(([, count]) => count > cluster.names.length / 2)?.[0];
   });
+}
+
+export async function followersOf(cluster: Cluster): Promise<readonly string[]> {
+  const leader = await leaderOf(cluster);
+  return cluster.names.filter((name) => name !== leader);
+}
+
+export function event(kind: string, body: object): { readonly event: object } {
+  return { event: { Critical: { [kind]: body } } };
 }
