@@ -87,6 +87,13 @@ export class WaitingQueue {
     heap.push(entry);
   }
 
+  /** Entries in memory, also those that no longer count. */
+  get size(): number {
+    let size = this.#delayed.size;
+    for (const heap of this.#ready.values()) size += heap.size;
+    return size;
+  }
+
   /** Earliest `not_before` among the tasks that were not due when last looked at. */
   get nextDue(): Instant | undefined {
     return this.#top(this.#delayed)?.not_before;

@@ -126,6 +126,19 @@ describe("an idempotency key", () => {
   });
 });
 
+test("an idempotency key used again is not forgotten with its first use", () => {
+  const machine = new Machine();
+  machine.apply(event("one", "key"));
+  machine.time += KEY_MS / 2;
+  for (let at = 1; at < BUCKET_ENTRIES; at++) machine.apply(event("other", `other key ${at}`));
+  machine.time += KEY_MS / 2 + 1;
+  const again = machine.apply(event("two", "key"));
+  expect(again.replayed).toBe(false);
+  machine.time += KEY_MS / 2;
+  expect(machine.apply(event("two", "key"))).toEqual({ outcome: again.outcome, replayed: true });
+  expect(Array.from(machine.records.live("keys"))).toHaveLength(1);
+});
+
 test("a ring forgets from the oldest on, in whole buckets, by age and by number", () => {
   const buckets = new Map<string, BucketRecord<number>>();
   const store = {

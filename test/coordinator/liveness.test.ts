@@ -236,6 +236,18 @@ describe("a lease", () => {
     expect(proposed).toEqual([expire("a.1", "missing")]);
   });
 
+  test("that heartbeats leave out is missing after a period, also when its worker registers in between", () => {
+    const proposed: CommandBody[] = [];
+    for (let now = START; now < START + LEASE_MS; now += THIRD) {
+      proposed.push(...beat(now).propose, ...liveness.due(now));
+      machine.time = now + 1;
+      machine.register("w", { slots: 3 });
+    }
+    expect(proposed).toEqual([]);
+    beat(START + LEASE_MS);
+    expect(liveness.due(START + LEASE_MS)).toEqual([expire("a.1", "missing")]);
+  });
+
   test("that exceeds the run time of its task has timed out, to the millisecond, however alive its worker is", () => {
     machine.submit({ task_id: "b", max_runtime_ms: 1_500 });
     machine.submit({ task_id: "c", max_runtime_ms: 2_500 });

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ELSEWHERE_MS } from "../../src/coordinator/grant.ts";
+import { createMemoryRecords, type Records } from "../../src/coordinator/index.ts";
+import { WaitingQueue } from "../../src/coordinator/queue.ts";
 import { Machine } from "./machine.ts";
 
 describe("a grant", () => {
@@ -47,6 +49,21 @@ describe("a grant", () => {
     expect(machine.grant("w", 2)).toEqual(["b.1", "c.1"]);
     expect(machine.leases("w")).toEqual(["a.1", "b.1", "c.1"]);
     expect(machine.task("b").grants).toBe(1);
+  });
+
+  test("hands out again in the order of the first grants: older ones first, of the same age by priority", () => {
+    const machine = new Machine();
+    machine.register("w", { slots: 3 });
+    machine.submit({ task_id: "old" });
+    machine.grant("w", 1);
+    machine.time += 1;
+    machine.submit({ task_id: "low" });
+    machine.submit({ task_id: "high", priority: 9 });
+    expect(machine.grant("w", 2)).toEqual(["high.1", "low.1"]);
+    expect(machine.grant("w", 3)).toEqual(["old.1", "high.1", "low.1"]);
+    machine.coordinator.takeChanges();
+    const again = new Machine(machine.records);
+    expect(again.leases("w")).toEqual(["old.1", "high.1", "low.1"]);
   });
 
   test("says the same again under the same command id", () => {
@@ -152,6 +169,65 @@ describe("a retry", () => {
     machine.time = machine.task("a").not_before ?? 0;
     expect(machine.grant("v", 1)).toEqual(["a.3"]);
   });
+});
+
+test("time never runs backwards, though the clock of a new leader may be behind", () => {
+  const machine = new Machine();
+  machine.register("w");
+  machine.submit({ task_id: "a" });
+  machine.grant("w", 1);
+  machine.fail("a.1", "w");
+  const due = machine.task("a").not_before ?? 0;
+  machine.time = due;
+  machine.submit({ task_id: "b" });
+  machine.time = due - 60_000;
+  expect(machine.grant("w", 2)).toEqual(["a.2", "b.1"]);
+  expect(machine.task("a").attempts[1]?.granted_at).toBe(due);
+});
+
+test("a queue does not keep what was taken out of it, however many tasks come and go", () => {
+  const queue = new WaitingQueue();
+  const machine = new Machine();
+  for (let at = 0; at < 20_000; at++) {
+    machine.submit({ task_id: `t${at}`, circuit: at % 2 === 0 ? "merkle" : "range" });
+    const task = machine.task(`t${at}`);
+    queue.add(at % 3 === 0 ? { ...task, not_before: at + 1_000 } : task, 0);
+    if (at >= 10) queue.remove(`t${at - 10}`);
+    expect(queue.size).toBeLessThanOrEqual(10 + 10 + 1_024 + 1);
+  }
+});
+
+test("no command touches more records the more tasks wait, leases run or workers there are", () => {
+  let touched = 0;
+  const records = createMemoryRecords();
+  const counting: Records = {
+    ...records,
+    get: (table, key) => {
+      touched++;
+      return records.get(table, key);
+    },
+    put: (table, key, record) => {
+      touched++;
+      records.put(table, key, record);
+    },
+  };
+  const machine = new Machine(counting);
+  const limited = <Result>(act: () => Result): Result => {
+    touched = 0;
+    const result = act();
+    expect(touched).toBeLessThanOrEqual(16);
+    return result;
+  };
+  const workers = Array.from({ length: 500 }, (_, at) => `w${at}`);
+  for (const worker_id of workers) limited(() => machine.register(worker_id));
+  for (let at = 0; at < 5_000; at++) limited(() => machine.submit({ task_id: `t${at}` }));
+  for (const worker_id of workers) {
+    const [lease_id = ""] = limited(() => machine.grant(worker_id, 1));
+    limited(() => machine.apply({ type: "start-leases", lease_ids: [lease_id] }));
+    if (Number(worker_id.slice(1)) % 2 === 0) limited(() => machine.fail(lease_id, worker_id));
+    else limited(() => machine.complete(lease_id, worker_id, { next_max: 1 }));
+    limited(() => machine.coordinator.grantable(worker_id, "boot-1", 1, machine.time));
+  }
 });
 
 test("a task that is asked for too early by a leader with a fast clock is still not granted early", () => {

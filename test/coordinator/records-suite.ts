@@ -1,0 +1,71 @@
+/**
+ * What every store of records has to do, in memory or in tables.
+ */
+import { expect, test } from "vitest";
+import type { Records, TaskRecord } from "../../src/coordinator/index.ts";
+import { taskOf } from "./machine.ts";
+
+export function recordsSuite(create: () => Records): void {
+  const task = (task_id: string, sequence: number): TaskRecord => ({
+    v: 1,
+    ...taskOf({ task_id }),
+    sequence,
+    status: "pending",
+    created_at: 0,
+    attempts_spent: 0,
+    losses: 0,
+    grants: 0,
+    attempts: [],
+  });
+  const ids = (tasks: Iterable<TaskRecord>) => Array.from(tasks, ({ task_id }) => task_id);
+
+  test("a record is what was put last, and nothing after it was deleted", () => {
+    const records = create();
+    expect(records.get("content", "key")).toBeUndefined();
+    records.put("content", "key", { v: 1, task_id: "a" });
+    records.put("content", "key", { v: 1, task_id: "b" });
+    expect(records.get("content", "key")).toEqual({ v: 1, task_id: "b" });
+    expect(records.get("keys", "key")).toBeUndefined();
+    records.delete("content", "key");
+    expect(records.get("content", "key")).toBeUndefined();
+    records.delete("content", "key");
+  });
+
+  test("tables do not share keys, and any text is a key", () => {
+    const records = create();
+    for (const key of ["", "__proto__", "a\nb", "ä\u0000"]) {
+      records.put("content", key, { v: 1, task_id: key });
+      expect(records.get("content", key)).toEqual({ v: 1, task_id: key });
+    }
+    expect(Array.from(records.live("workers"))).toEqual([]);
+  });
+
+  test("live tasks, workers and commands are all listed", () => {
+    const records = create();
+    records.put("tasks", "a", task("a", 1));
+    records.put("tasks", "b", task("b", 2));
+    records.put("tasks", "b", { ...task("b", 2), status: "assigned" });
+    records.put("commands", "0", { v: 1, time: 0, entries: [] });
+    const listed = Array.from(records.live("tasks")).sort(([a], [b]) => (a < b ? -1 : 1));
+    expect(listed).toEqual([
+      ["a", task("a", 1)],
+      ["b", { ...task("b", 2), status: "assigned" }],
+    ]);
+    expect(Array.from(records.live("commands"))).toEqual([["0", { v: 1, time: 0, entries: [] }]]);
+  });
+
+  test("tasks are read newest first, from anywhere, in whatever order they were put", () => {
+    const records = create();
+    for (const sequence of [5, 1, 9, 3, 7])
+      records.put("tasks", `t${sequence}`, task(`t${sequence}`, sequence));
+    expect(ids(records.newestTasks())).toEqual(["t9", "t7", "t5", "t3", "t1"]);
+    expect(ids(records.newestTasks(7))).toEqual(["t5", "t3", "t1"]);
+    expect(ids(records.newestTasks(6))).toEqual(["t5", "t3", "t1"]);
+    expect(ids(records.newestTasks(1))).toEqual([]);
+    records.delete("tasks", "t5");
+    records.put("tasks", "t3", { ...task("t3", 3), status: "completed" });
+    expect(ids(records.newestTasks())).toEqual(["t9", "t7", "t3", "t1"]);
+    records.put("tasks", "t5", task("t5", 5));
+    expect(ids(records.newestTasks(9))).toEqual(["t7", "t5", "t3", "t1"]);
+  });
+}
