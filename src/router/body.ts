@@ -5,6 +5,7 @@ const MIB = 1_048_576;
 export const BODY_BYTES_MAX = 5 * MIB;
 /** One input, event or operation. */
 export const ITEM_BYTES_MAX = MIB;
+const DISCARD_BYTES_MAX = 100 * MIB;
 
 export type Body<Value> =
   | { readonly ok: true; readonly value: Value; readonly bytes: Uint8Array }
@@ -17,23 +18,43 @@ function tooLarge(limit: number): { readonly ok: false; readonly problem: Proble
   };
 }
 
+/**
+ * Takes a body in without keeping it. A connection that is closed while the client still writes loses the answer: the
+ * client would see a broken pipe where it should see a 413.
+ */
+async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  let size = 0;
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    size += part.value.byteLength;
+    if (size > DISCARD_BYTES_MAX) {
+      await reader.cancel();
+      return;
+    }
+  }
+}
+
+/** For answers that need not look at the body. */
+export async function discardBody(request: Request): Promise<void> {
+  if (request.body === null || request.bodyUsed) return;
+  await discard((request.body as ReadableStream<Uint8Array>).getReader());
+}
+
 async function readBytes(request: Request, limit: number): Promise<Uint8Array | undefined> {
+  if (request.body === null) return new Uint8Array();
   if (Number(request.headers.get("content-length") ?? 0) > limit) {
-    await request.body?.cancel();
+    await discardBody(request);
     return undefined;
   }
   const chunks: Uint8Array[] = [];
   let size = 0;
-  if (request.body !== null) {
-    const reader = (request.body as ReadableStream<Uint8Array>).getReader();
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      size += part.value.byteLength;
-      if (size > limit) {
-        await reader.cancel();
-        return undefined;
-      }
-      chunks.push(part.value);
+  const reader = (request.body as ReadableStream<Uint8Array>).getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    size += part.value.byteLength;
+    if (size > limit) {
+      await discard(reader);
+      return undefined;
     }
+    chunks.push(part.value);
   }
   const bytes = new Uint8Array(size);
   let at = 0;

@@ -13,6 +13,7 @@ import { log } from "../api/log.ts";
 import { type Problem, problem, problemResponse } from "../api/problem.ts";
 import type { ReplicaName } from "../replica/rpc.ts";
 import { authenticate } from "./authentication.ts";
+import { discardBody } from "./body.ts";
 import { Cluster } from "./cluster.ts";
 import type { RequestContext, Route } from "./context.ts";
 import { countRequest } from "./http-metrics.ts";
@@ -196,6 +197,7 @@ export async function route(request: Request, options: RouterOptions): Promise<R
   const { result, route: name } = await dispatch(request, request_id, options).catch(
     (error: unknown): Handled => ({ result: unexpected(error, request_id), route: "-" }),
   );
+  await discardBody(request).catch(() => undefined);
   const inner = result instanceof Response ? result : problemResponse(result, { instance, request_id });
   const body = request.method === "HEAD" ? null : inner.body;
   const response = new Response(body, inner);
