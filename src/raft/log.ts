@@ -234,6 +234,7 @@ export class RaftLog<Command> {
   }
 
   #storedTerm(index: LogIndex): Term | undefined {
+    if (index < this.#stored.firstIndex - 1) return undefined;
     return index === 0 ? 0 : this.#stored.termAt(index);
   }
 

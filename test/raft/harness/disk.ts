@@ -22,7 +22,7 @@ interface Image {
 export interface DiskStart {
   readonly hardState?: HardState;
   readonly entries?: readonly TestEntry[];
-  readonly configuration?: Configuration;
+  readonly configuration?: Configuration | undefined;
 }
 
 export class Disk implements LogReader<string> {
