@@ -60,12 +60,20 @@ async function goTheWay(
   { layout, terminal, pool, stopped }: SampleOptions,
 ): Promise<{ readonly task: TaskAnswer; readonly cached: boolean }> {
   const asked = Date.now();
-  // The pool is faster than a look at the task: what it says before the id is known is kept.
+  // The pool may be done with a task before its id is known here: what it said is kept until then.
   const proved = new Map<string, string>();
+  let awaited: string | undefined;
+  const sayProved = () => {
+    const duration_ms = awaited === undefined ? undefined : proved.get(awaited);
+    if (duration_ms === undefined) return;
+    awaited = undefined;
+    terminal.step("proved", `in ${duration_ms} ms by one thread`);
+  };
   const unlisten = pool.onLine((line) => {
     const task_id = field(line, "task_id");
-    if (task_id !== undefined && /(^|\s)proved(\s|$)/.test(line))
-      proved.set(task_id, field(line, "duration_ms") ?? "?");
+    if (task_id === undefined || !/\sproved\s/.test(line)) return;
+    proved.set(task_id, field(line, "duration_ms") ?? "?");
+    sayProved();
   });
   try {
     const { task_id, status } = await client.tasks.submitMerkle(
@@ -81,17 +89,13 @@ async function goTheWay(
       `task ${task_id}, a Merkle proof over ${leaves.length} leaves (${Date.now() - asked} ms)`,
     );
     let assigned = false;
-    let said = false;
     for (;;) {
       const task = await client.tasks.get(task_id, { signal: stopped });
       if (!assigned && task.worker_id !== undefined) {
         assigned = true;
         terminal.step("assigned", `to ${task.worker_id}, attempt ${task.attempt ?? 1}`);
-      }
-      const duration_ms = proved.get(task_id);
-      if (!said && duration_ms !== undefined) {
-        said = true;
-        terminal.step("proved", `in ${duration_ms} ms by one thread`);
+        awaited = task_id;
+        sayProved();
       }
       if (task.status === "completed") {
         terminal.step(

@@ -1,0 +1,70 @@
+/** What a pool is told through its environment. */
+import { randomBytes } from "node:crypto";
+import { availableParallelism, hostname } from "node:os";
+import { identifier } from "../../src/api/fields.ts";
+import { UsageProblem } from "../cluster/problem.ts";
+
+export interface PoolConfiguration {
+  /** The router's or any replica's, tried in turn. */
+  readonly urls: readonly string[];
+  readonly token?: string;
+  readonly worker_id: string;
+  /** Proofs at the same time. */
+  readonly threads: number;
+  /** How long the proofs under way may take when the pool is told to end; one lease period where absent. */
+  readonly drain_ms?: number;
+}
+
+const DEFAULT_URL = "http://localhost:8080";
+const THREADS_MAX = 256;
+const DRAIN_MS_MAX = 3_600_000;
+
+function wholeNumber(name: string, text: string | undefined, min: number, max: number): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  const value = Number(text);
+  if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value;
+  throw new UsageProblem(`${name} is "${text}", but it must be a whole number from ${min} to ${max}.`);
+}
+
+function addresses(name: string, text: string): readonly string[] {
+  const urls = text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+  for (const url of urls) {
+    const protocol = URL.parse(url)?.protocol;
+    if (protocol !== "http:" && protocol !== "https:") {
+      throw new UsageProblem(`${name} is "${text}", but "${url}" in it is not an http or https address.`);
+    }
+  }
+  if (urls.length === 0)
+    throw new UsageProblem(`${name} is "${text}", but it must be an address or a comma list of them.`);
+  return urls;
+}
+
+/** The host says whose it is, the random part keeps two pools of one host apart. */
+function madeUpId(): string {
+  const host = hostname()
+    .replace(/[^A-Za-z0-9.-]/g, "-")
+    .slice(0, 40);
+  return `pool-${host}-${randomBytes(3).toString("hex")}`;
+}
+
+/** @throws {UsageProblem} one sentence that names variable, value and what is allowed. */
+export function readPoolConfiguration(env: NodeJS.ProcessEnv): PoolConfiguration {
+  const variable = env.TROIKA_URL ? "TROIKA_URL" : "MASTER_URL";
+  const urls = addresses(variable, env.TROIKA_URL || env.MASTER_URL || DEFAULT_URL);
+  const worker_id = env.WORKER_ID || madeUpId();
+  const checked = identifier.safeParse(worker_id);
+  if (!checked.success) {
+    throw new UsageProblem(`WORKER_ID is "${worker_id}", but it ${checked.error.issues[0]?.message}.`);
+  }
+  const drain_ms = wholeNumber("DRAIN_MS", env.DRAIN_MS, 0, DRAIN_MS_MAX);
+  return {
+    urls,
+    worker_id,
+    threads: wholeNumber("CONCURRENCY", env.CONCURRENCY, 1, THREADS_MAX) ?? availableParallelism(),
+    ...(env.TROIKA_TOKEN ? { token: env.TROIKA_TOKEN } : {}),
+    ...(drain_ms === undefined ? {} : { drain_ms }),
+  };
+}
