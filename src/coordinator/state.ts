@@ -202,7 +202,7 @@ export class State {
   }
 
   #assignedByWorker(): Readonly<Record<string, number>> {
-    return Object.fromEntries(Array.from(this.#assigned).sort(([a], [b]) => (a < b ? -1 : 1)));
+    return Object.fromEntries(this.#assigned);
   }
 
   #change(table: Table, key: string): void {

@@ -226,6 +226,33 @@ describe("a lease", () => {
     expect(liveness.due(START + 2 * LEASE_MS + THIRD)).toEqual([expire("a.1", "missing")]);
   });
 
+  test("granted after a long wait without heartbeats has its full time from the grant", () => {
+    machine.complete("a.1", "w");
+    for (let now = START; now < START + 3 * LEASE_MS; now += THIRD) {
+      liveness.heard("w", "boot-1", now);
+      expect(liveness.due(now)).toEqual([]);
+    }
+    const now = START + 3 * LEASE_MS;
+    liveness.heard("w", "boot-1", now);
+    machine.time = now;
+    machine.submit({ task_id: "b" });
+    machine.grant("w", 1);
+    expect(liveness.expiresAt("b.1")).toBe(now + 2 * LEASE_MS);
+    for (let later = now; later < now + 2 * LEASE_MS; later += THIRD) {
+      liveness.heard("w", "boot-1", later);
+      expect(liveness.due(later)).toEqual([]);
+    }
+    expect(liveness.due(now + 2 * LEASE_MS)).toEqual([expire("b.1", "missing")]);
+  });
+
+  test("that has timed out before anybody looked is due at once", () => {
+    expect(liveness.due(START + 500)).toEqual([]);
+    machine.submit({ task_id: "b", max_runtime_ms: 1 });
+    machine.grant("w", 1);
+    expect(liveness.nextDue).toBe(START + 500);
+    expect(liveness.due(START + 500)).toEqual([expire("b.1", "timed-out")]);
+  });
+
   test("of a worker that only registers again and again goes back when it expires", () => {
     const proposed: CommandBody[] = [];
     for (let now = START; now <= START + 2 * LEASE_MS; now += THIRD) {
