@@ -179,6 +179,15 @@ export function allHealthy(cluster: Cluster): Promise<boolean> {
   });
 }
 
+/** Every replica has applied whatever any of them holds. For when nobody writes. */
+export function settled(cluster: Cluster): Promise<boolean> {
+  return eventually("every replica has applied everything", async () => {
+    const statuses = await Promise.all(cluster.names.map((name) => cluster.json(`/replicas/${name}/status`)));
+    const last = Math.max(...statuses.map(({ body }) => Number(body.last_log_index)));
+    return statuses.every(({ body }) => body.commit_index === last && body.applied_index === last);
+  });
+}
+
 /** The one leader that a majority of the replicas names. */
 export function leaderOf(cluster: Cluster): Promise<string> {
   return eventually("one leader that a majority names", async () => {
