@@ -116,8 +116,8 @@ export function start(task: TaskRecord, now: Instant): TaskRecord {
 }
 
 /**
- * Ends the current attempt without a proof. `spent` and `lost` bring the task nearer to its end, `kept` does not.
- * `final` ends it at once.
+ * Ends the current attempt without a proof. By its outcome it spends an attempt, counts as a loss, or costs nothing;
+ * `final` ends the task at once.
  */
 export function endAttempt(
   task: TaskRecord,

@@ -77,7 +77,7 @@ test("the same commands give the same state, whatever is checkpointed and restar
       expect(other.machine.coordinator.overdueLeases(now)).toEqual(machine.coordinator.overdueLeases(now));
       expect(other.machine.coordinator.nextOverdue(now)).toEqual(machine.coordinator.nextOverdue(now));
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   );
 });
 
