@@ -190,6 +190,20 @@ describe("the end of a write without an answer", () => {
     expect((await fake.forward()).result.type).toBe("outcome-unknown");
   });
 
+  it("is not concluded from an overload while another attempt is under way", async () => {
+    const fake = fakeGroup("coordinator-1");
+    fake.behave("coordinator-1", later(2_000, applied(8)));
+    fake.behave("coordinator-2", () => ({
+      type: "unavailable",
+      code: "overloaded",
+      detail: "",
+      retry_after_ms: 1,
+    }));
+    fake.observed("coordinator-2", { term: 5, leads: true, ready: true });
+    fake.observed("coordinator-3", { term: 5, leader: "coordinator-2" });
+    expect((await fake.forward()).result).toMatchObject({ type: "answer", replica: "coordinator-1" });
+  });
+
   it("is an overload at once when nothing can have happened", async () => {
     const fake = fakeGroup("coordinator-1");
     fake.behave("coordinator-1", () => ({
