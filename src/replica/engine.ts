@@ -51,6 +51,7 @@ export class Engine {
   #flushing = false;
   #closed = false;
   appliedIndex = 0;
+  #appliedSinceChanges = 0;
   /** Since when no leader is known here; meaningful only while none is. */
   leaderlessSince: number;
 
@@ -296,7 +297,7 @@ export class Engine {
       this.appliedIndex = entry.index;
       if (entry.type === "barrier") this.#established(entry.term);
     }
-    this.coordinator.takeChanges();
+    if (ready.committed.length > 0) this.#forgetChanges(ready.committed.length);
     this.raft.advance({
       persisted: ready.sequence,
       ...(ready.committed.length > 0 ? { applied: this.appliedIndex } : {}),
@@ -305,6 +306,14 @@ export class Engine {
     for (const read of ready.reads) this.#reads.settle(read, this.raft.status.term);
     if (ready.committed.length > 0) this.#reads.applied(this.appliedIndex);
     return wrote;
+  }
+
+  /** Nothing is checkpointed yet: what changed is only kept from piling up. */
+  #forgetChanges(applied: number): void {
+    this.#appliedSinceChanges += applied;
+    if (this.#appliedSinceChanges < this.#options.configuration.checkpoint_entries) return;
+    this.#appliedSinceChanges = 0;
+    this.coordinator.takeChanges();
   }
 
   #flush(): void {
