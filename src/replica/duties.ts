@@ -15,6 +15,8 @@ export interface DutiesOptions {
   readonly lease_ms: number;
   readonly now: number;
   readonly propose: (command: Command) => Promise<ProposeAnswer>;
+  /** Asks for {@link Duties.attend} in an event of its own. */
+  readonly wake: () => void;
   /** Index and term for the answer to a pull that ends without a grant. */
   readonly place: () => { readonly index: number; readonly term: number };
 }
@@ -85,11 +87,15 @@ export class Duties {
     const { coordinator } = this.#options;
     const { pull, until, settle } = waiting;
     const grantable = coordinator.grantable(pull.worker_id, pull.boot_id, pull.max, now);
-    const enough = coordinator.counts.tasks.pending > this.#asked;
-    if (grantable === "wait" || (grantable === "yes" && !enough && this.#asked > 0)) {
-      if (now >= until) settle(this.#nothing());
-      else if (this.#waiting.length >= PULLS_WAITING_MAX) settle(this.#nothing());
-      else this.#waiting.push(waiting);
+    const mayWait = now < until && this.#waiting.length < PULLS_WAITING_MAX;
+    if (grantable === "wait" && !mayWait) {
+      settle(this.#nothing());
+      return;
+    }
+    // What others are about to be granted is spoken for: a pull that can wait does not race them for it.
+    const spokenFor = this.#asked > 0 && coordinator.counts.tasks.pending <= this.#asked;
+    if (mayWait && (grantable === "wait" || (grantable === "yes" && spokenFor))) {
+      this.#waiting.push(waiting);
       return;
     }
     // Also a refusal goes through the log: only the applied state knows that a worker is unknown.
@@ -111,6 +117,7 @@ export class Duties {
       else if (empty && until > now) {
         this.#waiting.push({ ...waiting, pull: { ...pull, command_id: crypto.randomUUID() } });
       } else settle(answer);
+      if (this.#waiting.length > 0) this.#options.wake();
     });
   }
 

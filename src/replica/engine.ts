@@ -339,6 +339,7 @@ export class Engine {
       lease_ms: configuration.lease_ms,
       now: now(),
       propose: (command) => this.#proposals.enqueue(command),
+      wake: () => this.event(() => {}),
       place: () => ({ index: this.appliedIndex, term }),
     });
   }
