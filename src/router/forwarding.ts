@@ -151,6 +151,7 @@ export class Forwarding {
         if (this.#call.writes) hint.leader = replica;
         return { type: "answer", value: result.value, replica };
       case "not-leader":
+        this.#broken = "";
         if (hint.leader === replica) hint.leader = undefined;
         if (result.leader !== undefined) this.#follow(result.leader, replica, result.term);
         else this.#pause();
@@ -257,8 +258,9 @@ export class Forwarding {
         "no leader confirmed the write in time; it may have been committed, or be committed later";
       return { type: "outcome-unknown", detail };
     }
-    if (only === true && first !== undefined && this.#refusal === undefined) {
-      return { type: "unreachable", replica: first, detail: this.#broken || `${first} does not answer` };
+    const silent = this.#broken !== "" || this.#inFlight.size > 0;
+    if (only === true && first !== undefined && this.#refusal === undefined && silent) {
+      return { type: "unreachable", replica: first, detail: this.#broken || "no answer in time" };
     }
     const detail = "no leader with a majority was found in time";
     return this.#refusal ?? { type: "unavailable", code: "no-leader", detail, retry_after_ms: 1_000 };

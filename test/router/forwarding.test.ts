@@ -268,6 +268,14 @@ describe("a replica's own routes", () => {
     expect(fake.observations).toEqual([]);
   });
 
+  it("say that there is no leader where the replica answers but finds none", async () => {
+    const fake = fakeGroup("coordinator-1");
+    fake.behave("coordinator-2", broken);
+    setTimeout(() => fake.behave("coordinator-2", () => notLeader("coordinator-2")), 500);
+    const { result } = await fake.forward({ ...own, only: true, writes: false, path: "/read" });
+    expect(result).toMatchObject({ type: "unavailable", code: "no-leader" });
+  });
+
   it("read again from the same replica once it is back", async () => {
     const fake = fakeGroup("coordinator-1");
     fake.behave("coordinator-2", broken);
