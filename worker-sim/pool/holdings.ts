@@ -52,7 +52,7 @@ export class Holdings {
     if (this.free <= 0) return undefined;
     const job: Job = { lease, state: "waiting", abort: new AbortController() };
     this.#jobs.set(lease.lease_id, job);
-    this.#signal();
+    this.wake();
     return job;
   }
 
@@ -62,15 +62,15 @@ export class Holdings {
     this.#finished.add(lease_id);
     const [oldest] = this.#finished;
     if (this.#finished.size > FINISHED_KEPT && oldest !== undefined) this.#finished.delete(oldest);
-    this.#signal();
+    this.wake();
   }
 
-  /** Resolves when a lease comes or goes. */
+  /** Resolves when a lease comes or goes, or somebody calls `wake`. */
   changed(): Promise<void> {
     return this.#changed.promise;
   }
 
-  #signal(): void {
+  wake(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }

@@ -6,7 +6,8 @@ import { Problem } from "../cluster/problem.ts";
 import { createProver } from "../prover/index.ts";
 import { readPoolConfiguration } from "./configuration.ts";
 import { createPoolLog } from "./log.ts";
-import { createPool, PoolRefused } from "./pool.ts";
+import { createPool } from "./pool.ts";
+import { PoolRefused } from "./presence.ts";
 
 /**
  * Works until SIGTERM or SIGINT, then drains; a second signal ends it at once.
