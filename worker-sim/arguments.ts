@@ -6,9 +6,12 @@ import { UsageProblem } from "./cluster/problem.ts";
 
 export const FAULT_COMMANDS = ["stop", "start", "restart"] as const;
 
+/** Which local cluster is meant. */
 export interface ClusterChoice {
-  /** Which of several running clusters is meant. */
+  /** Of several running ones. */
   readonly replicas: ReplicaCount | undefined;
+  /** Directory of the state of all local clusters; `.troika` in the project if absent. */
+  readonly state: string | undefined;
 }
 
 export type Invocation =
@@ -17,6 +20,7 @@ export type Invocation =
       readonly type: "start";
       readonly demo: boolean;
       readonly replicas: ReplicaCount;
+      readonly state: string | undefined;
       readonly port: number;
       readonly https: boolean;
       readonly fresh: boolean;
@@ -46,6 +50,7 @@ export const USAGE = `usage:
       --no-pool                              without provers
       --threads N                            proving threads, one per core by default
       --port N                               the router's, 8080 by default; replicas follow from N + 10
+      --state DIR                            where state and logs are, .troika by default
   npm run troika -- status                   replicas and workers of the running cluster
   npm run troika -- stop|start|restart coordinator-2
   npm run troika -- logs coordinator-2 [-f] [--lines N]
@@ -54,6 +59,7 @@ export const USAGE = `usage:
 
 const START_OPTIONS = {
   replicas: { type: "string" },
+  state: { type: "string" },
   fresh: { type: "boolean" },
   https: { type: "boolean" },
   pool: { type: "boolean" },
@@ -61,7 +67,10 @@ const START_OPTIONS = {
   port: { type: "string" },
 } as const satisfies ParseArgsOptionsConfig;
 
-const CHOICE_OPTIONS = { replicas: { type: "string" } } as const satisfies ParseArgsOptionsConfig;
+const CHOICE_OPTIONS = {
+  replicas: { type: "string" },
+  state: { type: "string" },
+} as const satisfies ParseArgsOptionsConfig;
 
 const LOGS_OPTIONS = {
   ...CHOICE_OPTIONS,
@@ -112,12 +121,17 @@ function parsed<const Options extends ParseArgsOptionsConfig>(
   return result;
 }
 
+function choice(values: { readonly replicas?: string; readonly state?: string }): ClusterChoice {
+  return { replicas: replicaCount(values.replicas), state: values.state };
+}
+
 function startInvocation(args: readonly string[], demo: boolean): Invocation {
   const { values } = parsed(args, START_OPTIONS, 0);
   return {
     type: "start",
     demo,
     replicas: replicaCount(values.replicas) ?? 3,
+    state: values.state,
     port: wholeNumber("port", values.port, 1, PORT_MAX, DEFAULT_PORT),
     https: values.https ?? false,
     fresh: values.fresh ?? false,
@@ -152,7 +166,7 @@ export function readArguments(argv: readonly string[]): Invocation {
       return faultInvocation(command, args);
     case "status": {
       const { values } = parsed(args, CHOICE_OPTIONS, 0);
-      return { type: "status", replicas: replicaCount(values.replicas) };
+      return { type: "status", ...choice(values) };
     }
     case "logs": {
       const { values, positionals } = parsed(args, LOGS_OPTIONS, 1);
@@ -163,7 +177,7 @@ export function readArguments(argv: readonly string[]): Invocation {
         name,
         follow: values.follow ?? false,
         lines,
-        replicas: replicaCount(values.replicas),
+        ...choice(values),
       };
     }
     case "pool":
@@ -182,5 +196,5 @@ function faultInvocation(action: (typeof FAULT_COMMANDS)[number], args: readonly
       `"${replica}" is no replica: they are called coordinator-1, coordinator-2 and so on.`,
     );
   }
-  return { type: "fault", action, replica, replicas: replicaCount(values.replicas) };
+  return { type: "fault", action, replica, ...choice(values) };
 }

@@ -1,9 +1,14 @@
 /** The command line of a local Troika. What goes wrong is one sentence and an exit code; a stack trace is a defect. */
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readArguments, USAGE } from "./arguments.ts";
 import { Problem, UsageProblem } from "./cluster/problem.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+
+function stateRoot(given: string | undefined): string {
+  return given === undefined ? join(root, ".troika") : resolve(given);
+}
 
 async function main(argv: readonly string[]): Promise<void> {
   const invocation = readArguments(argv);
@@ -17,7 +22,7 @@ async function main(argv: readonly string[]): Promise<void> {
         import("./cluster/start.ts"),
         import("./cluster/terminal.ts"),
       ]);
-      await start({ root, ...invocation }, createTerminal(begun));
+      await start({ root, stateRoot: stateRoot(invocation.state), ...invocation }, createTerminal(begun));
       return;
     }
     case "pool": {
@@ -27,17 +32,17 @@ async function main(argv: readonly string[]): Promise<void> {
     }
     case "status": {
       const { showStatus } = await import("./commands/status.ts");
-      await showStatus(root, invocation.replicas);
+      await showStatus(stateRoot(invocation.state), invocation.replicas);
       return;
     }
     case "fault": {
       const { setFault } = await import("./commands/fault.ts");
-      await setFault(root, invocation);
+      await setFault(stateRoot(invocation.state), invocation);
       return;
     }
     case "logs": {
       const { showLogs } = await import("./commands/logs.ts");
-      await showLogs(root, invocation);
+      await showLogs(stateRoot(invocation.state), invocation);
       return;
     }
   }

@@ -26,7 +26,8 @@ export interface Layout {
 }
 
 export interface LayoutOptions {
-  readonly root: string;
+  /** Directory of the state of all local clusters. */
+  readonly stateRoot: string;
   readonly replicas: ReplicaCount;
   readonly port: number;
   readonly https: boolean;
@@ -36,12 +37,8 @@ export function clusterIdOf(replicas: ReplicaCount): string {
   return replicas === 3 ? "troika" : `troika-${replicas}`;
 }
 
-export function stateRoot(root: string): string {
-  return join(root, ".troika");
-}
-
 export function layoutOf(options: LayoutOptions): Layout {
-  const directory = join(stateRoot(options.root), String(options.replicas));
+  const directory = join(options.stateRoot, String(options.replicas));
   return {
     replicas: options.replicas,
     clusterId: clusterIdOf(options.replicas),

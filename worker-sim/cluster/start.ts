@@ -3,6 +3,7 @@
  * the order pool, ports, runtime, however the launcher ends.
  */
 import { once } from "node:events";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { type CertificateFiles, ensureCertificate } from "./certificate.ts";
@@ -22,7 +23,9 @@ import type { Terminal } from "./terminal.ts";
 import { tryNext } from "./try-next.ts";
 
 export interface StartOptions {
+  /** Of the project. */
   readonly root: string;
+  readonly stateRoot: string;
   readonly replicas: ReplicaCount;
   readonly port: number;
   readonly https: boolean;
@@ -172,7 +175,8 @@ async function run(
   }
   if (options.demo) return;
   stopped.throwIfAborted();
-  terminal.text(tryNext(layout, tls?.certificateFile));
+  const usual = options.stateRoot === join(options.root, ".troika");
+  terminal.text(tryNext(layout, tls?.certificateFile, usual ? "" : ` --state ${options.stateRoot}`));
   await Promise.race([failed, once(stopped, "abort")]);
 }
 

@@ -45,8 +45,11 @@ async function leader(client: Client, except: string | undefined): Promise<strin
   }
 }
 
-export async function setFault(root: string, { action, replica, replicas }: FaultOptions): Promise<void> {
-  const running = requireRunning(root, replicas);
+export async function setFault(
+  stateRoot: string,
+  { action, replica, replicas }: FaultOptions,
+): Promise<void> {
+  const running = requireRunning(stateRoot, replicas);
   if (!running.members.some(({ name }) => name === replica)) {
     throw new Problem(
       `The running cluster has no ${replica}: it has ${running.members.map(({ name }) => name).join(", ")}.`,

@@ -12,7 +12,6 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ReplicaCount } from "../cluster/layout.ts";
-import { stateRoot } from "../cluster/layout.ts";
 import { runningCluster } from "../cluster/lock.ts";
 import { Problem } from "../cluster/problem.ts";
 
@@ -51,12 +50,11 @@ export function tail(path: string, lines: number): { readonly text: string; read
 }
 
 /** The log directory meant: of the running cluster if there is one, else of the one that wrote last. */
-function logDirectory(root: string, replicas: ReplicaCount | undefined): string {
-  const directory = stateRoot(root);
+function logDirectory(stateRoot: string, replicas: ReplicaCount | undefined): string {
   const names =
-    replicas !== undefined ? [String(replicas)] : existsSync(directory) ? readdirSync(directory) : [];
+    replicas !== undefined ? [String(replicas)] : existsSync(stateRoot) ? readdirSync(stateRoot) : [];
   const candidates = names
-    .map((name) => join(directory, name))
+    .map((name) => join(stateRoot, name))
     .filter((path) => existsSync(join(path, "logs")))
     .map((path) => ({
       logs: join(path, "logs"),
@@ -68,8 +66,11 @@ function logDirectory(root: string, replicas: ReplicaCount | undefined): string 
   return first.logs;
 }
 
-export async function showLogs(root: string, { name, follow, lines, replicas }: LogsOptions): Promise<void> {
-  const directory = logDirectory(root, replicas);
+export async function showLogs(
+  stateRoot: string,
+  { name, follow, lines, replicas }: LogsOptions,
+): Promise<void> {
+  const directory = logDirectory(stateRoot, replicas);
   const path = join(directory, `${name}.log`);
   if (!existsSync(path)) {
     const names = readdirSync(directory)

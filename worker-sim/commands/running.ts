@@ -2,17 +2,16 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
-import { type ReplicaCount, stateRoot } from "../cluster/layout.ts";
+import type { ReplicaCount } from "../cluster/layout.ts";
 import { type Running, runningCluster } from "../cluster/lock.ts";
 import { Problem } from "../cluster/problem.ts";
 
 /** @throws {Problem} when none runs, or several do and `replicas` does not choose. */
-export function requireRunning(root: string, replicas: ReplicaCount | undefined): Running {
-  const directory = stateRoot(root);
+export function requireRunning(stateRoot: string, replicas: ReplicaCount | undefined): Running {
   const names =
-    replicas !== undefined ? [String(replicas)] : existsSync(directory) ? readdirSync(directory) : [];
+    replicas !== undefined ? [String(replicas)] : existsSync(stateRoot) ? readdirSync(stateRoot) : [];
   const running = names
-    .map((name) => runningCluster(join(directory, name)))
+    .map((name) => runningCluster(join(stateRoot, name)))
     .filter((found) => found !== undefined);
   const [only] = running;
   if (only === undefined) {

@@ -59,8 +59,8 @@ export function replicaRow(report: ReplicaReport): readonly string[] {
   ];
 }
 
-export async function showStatus(root: string, replicas: ReplicaCount | undefined): Promise<void> {
-  const running = requireRunning(root, replicas);
+export async function showStatus(stateRoot: string, replicas: ReplicaCount | undefined): Promise<void> {
+  const running = requireRunning(stateRoot, replicas);
   const client = createClient({ url: running.router_url, retry_for_ms: 0 });
   const [reports, workers] = await Promise.all([
     Promise.all(running.members.map(({ name, url }) => askReplica(client, name, url))),
