@@ -10,7 +10,6 @@ import type { HardState } from "./storage.ts";
 
 export class Outbox<Command> {
   #sequence = 0;
-  #persisted = 0;
   /** The newest hard state handed out, and those handed out but not reported durable. */
   #handedOut: HardState;
   #writing: { readonly sequence: number; readonly hardState: HardState }[] = [];
@@ -66,9 +65,8 @@ export class Outbox<Command> {
     if (sequence > this.#sequence) {
       throw new Error(`batch ${sequence} cannot be durable: ${this.#sequence} were taken`);
     }
-    this.#persisted = Math.max(this.#persisted, sequence);
     let durable: HardState | undefined;
-    while ((this.#writing[0]?.sequence ?? Number.POSITIVE_INFINITY) <= this.#persisted) {
+    while ((this.#writing[0]?.sequence ?? Number.POSITIVE_INFINITY) <= sequence) {
       durable = this.#writing.shift()?.hardState;
     }
     return durable;

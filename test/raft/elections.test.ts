@@ -223,7 +223,7 @@ describe("timers", () => {
     a.tick(1_000);
     a.lead("b");
     a.tick(1_030);
-    a.step(matched(["c", "a", 1], 1));
+    a.step(heartbeatAnswer(["c", "a", 1]));
     let due = 0;
     while (a.status.role === "leader") {
       due = a.raft.wakeAt ?? 0;
@@ -343,6 +343,8 @@ describe("pre-votes", () => {
     a.step(preVoteAnswer(["b", "a", 1], true), preVoteAnswer(["c", "a", 1], true));
     expect(a.status).toMatchObject({ role: "candidate", term: 1 });
     a.step(preVoteAnswer(["d", "a", 1], true));
+    expect(a.status).toMatchObject({ role: "candidate", term: 1 });
+    a.step(preVoteAnswer(["d", "a", 2], true), preVoteAnswer(["e", "a", 2], true));
     expect(a.status).toMatchObject({ role: "candidate", term: 1 });
     a.step(voteAnswer(["b", "a", 1], true), voteAnswer(["c", "a", 1], true));
     a.step(preVoteAnswer(["d", "a", 1], true), preVoteAnswer(["e", "a", 2], true));

@@ -222,6 +222,10 @@ describe("a leader", () => {
     expect(a.status.role).toBe("follower");
     a.lead("b");
     expect(a.disk.entries.at(-1)).toMatchObject({ type: "barrier", time: 1_000 });
+    a.step(append(["c", "a", 9], a.status.lastLog, [{ ...command(9, 5), time: 7_000 }]));
+    a.tick(2_000);
+    a.lead("b");
+    expect(a.disk.entries.at(-1)).toMatchObject({ type: "barrier", time: 7_000 });
   });
 
   test("counts its own disk like any other, and need not wait for it", () => {
@@ -303,6 +307,8 @@ describe("the stream to a follower", () => {
       inFlight: { messages: 2, bytes: 2 },
     });
     expect(appendsTo("b", a.step(matched(["b", "a", 1], 2))).map(indexesOf)).toEqual([[4, 5]]);
+    expect(a.leading.progress.get("b")).toMatchObject({ inFlight: { messages: 2, bytes: 3 } });
+    expect(appendsTo("b", a.propose("6"))).toEqual([]);
 
     const narrow = establishedLeader({ limits: { ...LIMITS, inFlightBytes: 8 } });
     expect(appendsTo("b", narrow.propose("12345678"))).toHaveLength(1);
