@@ -160,6 +160,8 @@ export class Forwarding {
         // The leader itself has refused it: asking on would only add to its load.
         if ((result.code === "overloaded" || result.code === "too-large") && this.#nothingHappened)
           return result;
+        // Lost storage does not come back by itself.
+        if (result.code === "storage-lost" && this.#call.only === true) return result;
         this.#refusal = result;
         break;
       case "stopped":

@@ -276,6 +276,15 @@ describe("a replica's own routes", () => {
     expect(result).toMatchObject({ type: "unavailable", code: "no-leader" });
   });
 
+  it("say at once that the replica has lost its storage", async () => {
+    const fake = fakeGroup("coordinator-1");
+    const lost = { type: "unavailable", code: "storage-lost", detail: "gone", retry_after_ms: 500 } as const;
+    fake.behave("coordinator-2", () => lost);
+    const { result } = await fake.forward({ ...own, only: true, writes: false, path: "/read" });
+    expect(result).toEqual(lost);
+    expect(fake.calls).toHaveLength(1);
+  });
+
   it("read again from the same replica once it is back", async () => {
     const fake = fakeGroup("coordinator-1");
     fake.behave("coordinator-2", broken);
