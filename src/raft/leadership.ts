@@ -4,9 +4,10 @@
  * Nothing is sent at the moment it becomes possible. {@link Leadership.fanOut} looks once per batch
  * at what each peer still needs and sends the least that covers it, so many proposals, a new commit
  * index and a read round travel in the same append. A peer for which no append is due gets at most
- * one heartbeat: when it was left in silence for `heartbeatInterval`, when it holds entries it does
- * not know to be committed, or when a read waits for its confirmation. A host that hands over what
- * it has queued before it takes the batch therefore pays no extra message for the commit index.
+ * one heartbeat, and only for one of three reasons: it was left in silence for `heartbeatInterval`;
+ * a read waits for its confirmation; or it holds entries that it does not know to be committed and
+ * the log is at rest. While more entries are under way, an append that follows or the end of the
+ * burst brings the news, so that under load the commit index costs no message of its own.
  */
 import type { RaftLog } from "./log.ts";
 import type { Configuration } from "./membership.ts";
@@ -183,7 +184,7 @@ export class Leadership<Command> {
     const { configuration, log, timing } = this.#reign;
     return (
       now - peer.contactedAt >= timing.heartbeatInterval ||
-      Math.min(log.commit, peer.matched) > peer.commitSent ||
+      (log.commit === log.last.index && Math.min(log.commit, peer.matched) > peer.commitSent) ||
       (peer.roundSent < this.reads.round && isVoter(configuration, id))
     );
   }

@@ -25,7 +25,7 @@ export class RaftLog<Command> {
   readonly #stored: LogReader<Command>;
   readonly #sizeOf: (command: Command) => number;
 
-  /** Entries not yet reported durable, and their sizes: `sizeOf` is asked once per entry. */
+  /** Entries not yet reported durable, and their sizes. */
   readonly #tail: Entry<Command>[] = [];
   readonly #sizes: number[] = [];
   /** Everything below is durable and readable from storage. */

@@ -47,6 +47,7 @@ export interface RaftOptions<Command> {
   readonly now: Millis;
   /** A number in `[0, 1)`. The core's only source of chance; seed it to replay a run. */
   readonly random: () => number;
+  /** Bytes that a command counts for. Asked several times per command, so it must be cheap. */
   readonly sizeOf: (command: Command) => number;
 
   /**

@@ -41,10 +41,16 @@ export interface Raft<Command> {
    */
   tick(now: Millis): void;
 
-  /** Take in a message from another replica. Never throws for anything a peer could have sent. */
+  /**
+   * Take in a message from another replica. Never throws for anything a peer could have sent: what
+   * cannot be true (a second leader of a term, entries that deny committed ones) is dropped.
+   */
   step(message: Message<Command>): void;
 
-  /** Append commands here, or pass them to the leader. All are accepted together or none is. */
+  /**
+   * Append commands here, or pass them to the leader. All are accepted together or none is. The
+   * position answered is that of the last one; the others stand directly before it, in order.
+   */
   propose(...commands: readonly Command[]): Outcome;
 
   /**
@@ -90,7 +96,11 @@ export interface Raft<Command> {
    */
   snapshotTaken(snapshot: SnapshotDescriptor): void;
 
-  /** The next batch of work, or `undefined` if there is none. Each batch is returned once. */
+  /**
+   * The next batch of work, or `undefined` if there is none. Each batch is returned once. What a
+   * leader sends is decided here: hand over everything that waits, then take the batch, and it
+   * travels in one append per follower.
+   */
   takeReady(): Ready<Command> | undefined;
 
   /** Report finished work. Reporting the same or less again has no effect. */

@@ -39,9 +39,10 @@ export interface Persist<Command> {
  * follow 2 in program order. `sendNow` must in that case be issued *before* the write, or it will
  * be held back with everything else.
  *
- * Batches are written in `sequence` order. Several may be outstanding; if a later one overwrites
- * entries of an earlier one, completing the earlier one does no harm. Nothing in a batch changes
- * after it was taken.
+ * Batches are written in `sequence` order, and one is durable when all before it are too: a batch
+ * without `persist` may still have to wait for its predecessors before `sendAfterPersist` is sent.
+ * Several may be outstanding; if a later one overwrites entries of an earlier one, completing the
+ * earlier one does no harm. Nothing in a batch changes after it was taken.
  */
 export interface Ready<Command> {
   /** Counts batches from 1. */

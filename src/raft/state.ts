@@ -106,7 +106,9 @@ export class ReplicaState<Command> {
   /** Begins a new wait, drawn anew so that replicas do not keep timing out together (§9.3). */
   waitForLeader(): void {
     const [min, max] = this.options.timing.electionTimeout;
-    this.electionDueAt = this.mayCampaign ? this.now + min + this.options.random() * (max - min) : undefined;
+    // Whole milliseconds: a host whose clock knows no others would be woken too early again and again.
+    const wait = min + Math.floor(this.options.random() * (max - min));
+    this.electionDueAt = this.mayCampaign ? this.now + wait : undefined;
   }
 
   /** `leader` has just shown that it leads this term. */

@@ -182,11 +182,16 @@ describe("a leader", () => {
     const carried = a.pump();
     expect(carried.map(({ type }) => type)).toEqual(["append-request", "append-request"]);
     expect(carried).toMatchObject([{ commit: 2 }, { commit: 2 }]);
-    // Nothing else to send: one heartbeat to whoever holds the entry, and never the same twice.
-    const alone = a.step(matched(["b", "a", 1], 3));
-    expect(only(alone, "heartbeat")).toMatchObject([{ to: "b", commit: 3 }]);
-    expect(alone).toHaveLength(1);
+    // An acknowledgement while more is under way sends nothing: the end of the burst will.
+    a.propose("z");
     expect(a.step(matched(["b", "a", 1], 3))).toEqual([]);
+    expect(a.status.commit).toBe(3);
+    // Nothing else to send: one heartbeat to whoever holds the entry, and never the same twice.
+    const alone = a.step(matched(["b", "a", 1], 4));
+    expect(only(alone, "heartbeat")).toMatchObject([{ to: "b", commit: 4 }]);
+    expect(alone).toHaveLength(1);
+    expect(a.step(matched(["b", "a", 1], 4))).toEqual([]);
+    expect(a.step(matched(["c", "a", 1], 4))).toMatchObject([{ type: "heartbeat", to: "c", commit: 4 }]);
   });
 
   test("writes a commit index alone as a hint that need not be synced", () => {
