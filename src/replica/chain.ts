@@ -12,8 +12,8 @@ export interface ChainLimits {
 }
 
 /** Incoming events start the chain anew at most this often: clearing and setting a timer per request would cost more. */
-const RENEW_AFTER_MS = 1000;
-const RENEW_AFTER_SUBREQUESTS = 250;
+const RENEW_AFTER_MS_MAX = 1000;
+const RENEW_AFTER_SUBREQUESTS_MAX = 250;
 /** How long to wait for the event that was asked for before asking again. */
 const ASK_AGAIN_MS = 1000;
 
@@ -35,11 +35,12 @@ export class Chain {
 
   /** An event has come in: what happens from here on may belong to its invocation. */
   entered(now: number): void {
-    const old =
-      this.#born === undefined ||
-      now - this.#born > RENEW_AFTER_MS ||
-      this.#subrequests > RENEW_AFTER_SUBREQUESTS;
-    if (!old) return;
+    const { age_ms, subrequests } = this.#limits;
+    const young =
+      this.#born !== undefined &&
+      now - this.#born < Math.min(RENEW_AFTER_MS_MAX, age_ms / 2) &&
+      this.#subrequests < Math.min(RENEW_AFTER_SUBREQUESTS_MAX, subrequests / 2);
+    if (young) return;
     this.#born = now;
     this.#subrequests = 0;
     const due = this.#due;

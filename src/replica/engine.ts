@@ -174,13 +174,13 @@ export class Engine {
     });
   }
 
-  /** The same at any replica; `ask` puts the question to the leader. */
-  grant(ask: (leader: string) => Promise<Grant>): Promise<Grant> {
-    const { role } = this.raft.status;
-    if (role === "leader") return this.grantAsLeader();
+  /** The same at any replica: one that does not lead asks the leader. */
+  grant(): Promise<Grant> {
+    if (this.raft.status.role === "leader") return this.grantAsLeader();
     return this.#reads.ask(async () => {
       const { leader } = this.raft.status;
-      return leader === undefined ? this.notLeader() : await ask(nameOf(leader));
+      const grant = leader === undefined ? undefined : await this.peers.readIndex(leader);
+      return grant ?? this.notLeader();
     });
   }
 

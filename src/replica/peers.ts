@@ -6,17 +6,14 @@
 import type { Configuration } from "../api/configuration.ts";
 import type { Founding } from "./birth.ts";
 import type { Chain } from "./chain.ts";
-import { checkVersion, encodePeerBody, type PeerAnswer, type PeerMessage } from "./codec.ts";
+import { checkVersion, encodePeerBody, type PeerAnswer, type PeerHeader, type PeerMessage } from "./codec.ts";
+import type { Grant } from "./reads.ts";
 import type { FaultState } from "./store.ts";
+import type { ReplicaNamespace } from "./stubs.ts";
 
 /** After this many failures in a row a peer is asked only every `RECOVERY_RETRY_MS`. */
 const FAILURES_BEFORE_PAUSE = 3;
 const CALL_TIMEOUT_MS_MIN = 1000;
-
-/** A replica's stub namespace, as the platform gives it or as a test does. */
-export interface ReplicaNamespace {
-  call(name: string, path: string, body: string, timeout_ms: number): Promise<Response>;
-}
 
 export interface PeersOptions {
   readonly configuration: Configuration;
@@ -102,7 +99,7 @@ export class Peers {
   }
 
   async post(to: string, messages: readonly PeerMessage[]): Promise<void> {
-    const { configuration, founding, id, namespace, chain, fault, now, receive, unreachable } = this.#options;
+    const { configuration, namespace, chain, fault, now, receive, unreachable } = this.#options;
     const state = this.#state(to);
     const { isolated, delay_ms, drop_rate } = fault();
     if (isolated || now() < state.retryAt || (drop_rate > 0 && Math.random() < drop_rate)) {
@@ -113,10 +110,7 @@ export class Peers {
     }
     if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms));
     const answer = chain.exhausted(now()) ? "request" : "response";
-    const body = encodePeerBody(
-      { cluster_id: configuration.cluster_id, founding_id: founding.founding_id, from: id, to, answer },
-      messages,
-    );
+    const body = encodePeerBody(this.#header(to, answer), messages);
     chain.countSubrequest();
     try {
       const timeout = Math.max(CALL_TIMEOUT_MS_MIN, 2 * configuration.loyalty_ms);
@@ -142,6 +136,35 @@ export class Peers {
       }
       if (!this.#closed) unreachable(to);
     }
+  }
+
+  /** Asks the leader for an index that makes a read linearizable; `undefined` if it does not say. */
+  async readIndex(leader: string): Promise<Grant | undefined> {
+    const { configuration, namespace, chain, fault } = this.#options;
+    if (fault().isolated || this.#closed) return undefined;
+    chain.countSubrequest();
+    const body = encodePeerBody(this.#header(leader, "response"), []);
+    try {
+      const response = await namespace.call(
+        nameOf(leader),
+        "/peer/read-index",
+        body,
+        2 * configuration.loyalty_ms,
+      );
+      if (!response.ok || fault().isolated) return undefined;
+      const answer = (await response.json()) as Grant | PeerAnswer;
+      const understood = answer.type !== "messages" && answer.type !== "blank" && answer.type !== "mismatch";
+      return understood && answer.type !== "stopped" ? answer : undefined;
+    } catch {
+      // The leader is gone or slow; the caller asks again, by then perhaps of another.
+      return undefined;
+    }
+  }
+
+  #header(to: string, answer: PeerHeader["answer"]): PeerHeader {
+    const { configuration, founding, id } = this.#options;
+    const { cluster_id } = configuration;
+    return { cluster_id, founding_id: founding.founding_id, from: id, to, answer };
   }
 
   #state(peer: string): PeerState {

@@ -1,18 +1,17 @@
 /**
- * The Durable Object: one replica of the group. It knows who it is, keeps faults, is born, and then hands every event
- * to its {@link Engine}. Reached by stubs only: by the router (rpc.ts) and by its peers (`/peer…`).
+ * The Durable Object: one replica of the group. It is born ({@link Founder}), keeps the fault in force, and hands every
+ * event to its {@link Engine}. Reached by stubs only: by the router (rpc.ts) and by its peers (`/peer…`).
  */
 import { DurableObject } from "cloudflare:workers";
-import { type Configuration, parseConfiguration, replicaNames } from "../api/configuration.ts";
+import { type Configuration, parseConfiguration } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
-import { birth, type Founding, type Introduction } from "./birth.ts";
+import type { Founding } from "./birth.ts";
 import { checkVersion, encodeAnswer, FORMAT_VERSION, type PeerAnswer, type PeerBody } from "./codec.ts";
 import { Engine } from "./engine.ts";
 import { streamEvents } from "./events.ts";
+import { Founder } from "./founder.ts";
 import { metricsOf } from "./metrics.ts";
 import { healthOf, statusOf } from "./observe.ts";
-import type { ReplicaNamespace } from "./peers.ts";
-import type { Grant } from "./reads.ts";
 import type {
   Answer,
   Declined,
@@ -24,8 +23,9 @@ import type {
   ReadEvents,
   WorkerHeartbeat,
 } from "./rpc.ts";
-import { REPLICA_HEADER, REQUEST_ID_HEADER } from "./rpc.ts";
+import { REQUEST_ID_HEADER } from "./rpc.ts";
 import { type FaultState, NO_FAULT, Store } from "./store.ts";
+import { type ReplicaNamespace, replicaStubs } from "./stubs.ts";
 
 export interface Env {
   readonly REPLICA: DurableObjectNamespace;
@@ -41,32 +41,25 @@ function declined(path: string, refusal: Declined): Response {
 }
 
 export class Replica extends DurableObject<Env> {
-  readonly configuration: Configuration;
-  #store: Store;
+  readonly #configuration: Configuration;
+  readonly #stubs: ReplicaNamespace;
+  readonly #store: Store;
   #engine: Engine | undefined;
   #fault: FaultState;
-  #identity: { readonly name: string; readonly incarnation: string } | undefined;
-  #founding: Founding | undefined;
-  /** Why this replica is not part of the group, in words. */
-  #waiting: { readonly code: "not-founded" | "storage-lost"; readonly reason: string } | undefined;
-  #inquiring: Promise<void> | undefined;
-  #inquiredAt = Number.NEGATIVE_INFINITY;
+  #founder: Founder | undefined;
   #clock = 0;
-  /** Incarnations already reported as having lost their storage. */
-  readonly #strangers = new Set<string>();
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
-    this.configuration = parseConfiguration(env as unknown as Record<string, unknown>);
+    this.#configuration = parseConfiguration(env as unknown as Record<string, unknown>);
+    this.#stubs = replicaStubs(env.REPLICA, this.#configuration);
     this.#store = new Store(context.storage);
-    this.#identity = this.#store.state("identity");
-    this.#founding = this.#store.state("founding");
     this.#fault = this.#store.state("fault") ?? NO_FAULT;
   }
 
   override async fetch(request: Request): Promise<Response> {
     const path = new URL(request.url).pathname;
-    const identity = this.#identify();
+    const founder = this.#born();
     if (path === "/fault") return this.#applyFault((await request.json()) as Fault, request);
     if (this.#fault.stopped) {
       if (path.startsWith("/peer")) return new Response("stopped", { status: 503 });
@@ -76,11 +69,11 @@ export class Replica extends DurableObject<Env> {
     engine?.chain.entered(this.#now());
     if (path.startsWith("/peer")) {
       if (this.#fault.isolated) return new Response("isolated", { status: 503 });
-      return this.#peer(path, request, identity, engine);
+      return this.#peer(path, request, founder, engine);
     }
     const body: unknown = await request.json();
-    if (path === "/observe") return this.#observe(body as Observe, engine);
-    if (!engine) return declined(path, this.#unfounded());
+    if (path === "/observe") return this.#observe(body as Observe, founder, engine);
+    if (!engine) return declined(path, founder.declined);
     switch (path) {
       case "/propose": {
         const { command } = body as Propose;
@@ -116,106 +109,84 @@ export class Replica extends DurableObject<Env> {
   }
 
   #log(text: string, fields: Readonly<Record<string, string | undefined>> = {}): void {
-    log({ replica: this.#identity?.name ?? "", ...fields, message: text });
+    log({ replica: this.#name, ...fields, message: text });
   }
 
-  /** On its first event a replica stores its name and a random incarnation. */
-  #identify(): { readonly name: string; readonly incarnation: string } {
-    if (this.#identity) return this.#identity;
+  /** From the id under which it was addressed: cluster id, slash, name. */
+  get #name(): string {
     const name = this.ctx.id.name?.split("/").at(-1);
     if (!name) throw new Error("a replica is addressed by name: cluster id, slash, coordinator-N");
-    const incarnation = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) =>
-      byte.toString(16).padStart(2, "0"),
-    ).join("");
-    this.#identity = { name, incarnation };
-    this.#store.setState("identity", this.#identity);
-    this.#log(`birth: new replica incarnation=${incarnation}`);
-    return this.#identity;
+    return name;
+  }
+
+  #born(): Founder {
+    this.#founder ??= new Founder({
+      name: this.#name,
+      configuration: this.#configuration,
+      store: this.#store,
+      namespace: this.#stubs,
+      now: () => this.#now(),
+      silenced: () => this.#fault.stopped || this.#fault.isolated,
+      born: () => void this.#awake(),
+      log: (text) => this.#log(text),
+    });
+    return this.#founder;
   }
 
   /** The engine of a founded replica, brought to life if need be; a blank one goes on with its birth. */
   #awake(): Engine | undefined {
     if (this.#engine) return this.#engine;
-    const identity = this.#identify();
-    if (!this.#founding) {
-      void this.#inquire();
+    const founder = this.#born();
+    const { founding, id } = founder;
+    if (!founding) {
+      void founder.inquire();
       return undefined;
     }
+    const { commit } = this.#store.hardState();
+    this.#log(`replica: started last_index=${this.#store.lastIndex} commit_hint=${commit}`);
     const engine = new Engine({
-      configuration: this.configuration,
-      founding: this.#founding,
-      id: `${identity.name}.${identity.incarnation}`,
-      name: identity.name,
+      configuration: this.#configuration,
+      founding,
+      id,
+      name: this.#name,
       store: this.#store,
-      namespace: this.#namespace(),
+      namespace: this.#stubs,
       fault: () => this.#fault,
       now: () => this.#now(),
       sync: () => this.ctx.storage.sync(),
       abort: (reason) => this.ctx.abort(reason),
-      blank: (name, incarnation) => void this.#informBlank(name, incarnation),
+      blank: (name, incarnation) => void founder.inform(name, incarnation),
       report: (text) => this.#log(`peers: ${text}`),
       log: (text) => this.#log(text),
     });
     this.#engine = engine;
-    this.#waiting = undefined;
-    const { commit } = this.#store.hardState();
-    this.#log(`replica: started last_index=${this.#store.lastIndex} commit_hint=${commit}`);
     engine.event(() => {});
     return engine;
-  }
-
-  #namespace(): ReplicaNamespace {
-    const { cluster_id, location_hints } = this.configuration;
-    const names = replicaNames(this.configuration);
-    return {
-      call: (name, path, body, timeout_ms) => {
-        const hint = location_hints[names.indexOf(name)];
-        const id = this.env.REPLICA.idFromName(`${cluster_id}/${name}`);
-        // A stub costs nothing to make, and one that threw stays broken: each call takes its own.
-        const stub = this.env.REPLICA.get(
-          id,
-          hint ? { locationHint: hint as DurableObjectLocationHint } : undefined,
-        );
-        return stub.fetch(`https://replica${path}`, {
-          method: "POST",
-          body,
-          headers: { [REPLICA_HEADER]: name },
-          signal: AbortSignal.timeout(timeout_ms),
-        });
-      },
-    };
   }
 
   async #peer(
     path: string,
     request: Request,
-    identity: { readonly name: string; readonly incarnation: string },
+    founder: Founder,
     engine: Engine | undefined,
   ): Promise<Response> {
     if (path === "/peer/hello") {
       this.#store.touch();
-      const introduction: Introduction = {
-        v: FORMAT_VERSION,
-        ...identity,
-        ...(this.#founding ? { founding: this.#founding } : {}),
-      };
-      return Response.json(introduction);
+      return Response.json(founder.introduction);
     }
     if (path === "/peer/found") {
-      const founding = (await request.json()) as Founding;
-      checkVersion("a founding", founding);
-      this.#consider([{ v: FORMAT_VERSION, name: "", incarnation: "", founding }]);
+      founder.hear((await request.json()) as Founding);
       return Response.json({ v: FORMAT_VERSION });
     }
-    if (!engine || !this.#founding) {
-      const blank: PeerAnswer = { v: FORMAT_VERSION, type: "blank", incarnation: identity.incarnation };
+    const { founding, id } = founder;
+    if (!engine || !founding) {
+      const blank: PeerAnswer = { v: FORMAT_VERSION, type: "blank", incarnation: founder.incarnation };
       return Response.json(blank);
     }
     const body = (await request.json()) as PeerBody;
     checkVersion(`message of ${body.from}`, body);
-    const self = `${identity.name}.${identity.incarnation}`;
-    if (body.founding_id !== this.#founding.founding_id || body.to !== self) {
-      const detail = `it is ${self} of founding ${this.#founding.founding_id}; the message was for ${body.to} of ${body.founding_id}`;
+    if (body.founding_id !== founding.founding_id || body.to !== id) {
+      const detail = `it is ${id} of founding ${founding.founding_id}; the message was for ${body.to} of ${body.founding_id}`;
       this.#log(`peers: dropped a message of ${body.from}: ${detail}`);
       return Response.json({ v: FORMAT_VERSION, type: "mismatch", detail } satisfies PeerAnswer);
     }
@@ -231,7 +202,7 @@ export class Replica extends DurableObject<Env> {
   async #readable(engine: Engine, consistency: Read["consistency"]): Promise<Declined | undefined> {
     if (consistency === "leader" && !engine.leadership.ready) return engine.notLeader();
     if (consistency === "linearizable") {
-      const grant = await engine.grant((leader) => this.#askLeader(engine, leader));
+      const grant = await engine.grant();
       if (grant.type !== "granted") return grant;
       if (!(await engine.reached(grant.index, CATCH_UP_MS_MAX))) {
         if (this.#fault.stopped) return STOPPED;
@@ -248,49 +219,17 @@ export class Replica extends DurableObject<Env> {
     return undefined;
   }
 
-  async #askLeader(engine: Engine, leader: string): Promise<Grant> {
-    const { founding, identity } = { founding: this.#founding, identity: this.#identify() };
-    const member = founding?.members.find((candidate) => candidate.name === leader);
-    if (!founding || !member || this.#fault.isolated) return engine.notLeader();
-    engine.chain.countSubrequest();
-    const body = JSON.stringify({
-      v: FORMAT_VERSION,
-      cluster_id: founding.cluster_id,
-      founding_id: founding.founding_id,
-      from: `${identity.name}.${identity.incarnation}`,
-      to: `${member.name}.${member.incarnation}`,
-    });
-    try {
-      const timeout = 2 * this.configuration.loyalty_ms;
-      const response = await this.#namespace().call(leader, "/peer/read-index", body, timeout);
-      if (!response.ok) return engine.notLeader();
-      const grant = (await response.json()) as Grant;
-      return grant.type === "stopped" ? engine.notLeader() : grant;
-    } catch {
-      // The leader is gone or slow; the caller asks again, by then perhaps of another.
-      return engine.notLeader();
-    }
-  }
-
   #answer(engine: Engine, result: unknown): Answer {
     return { type: "answer", applied_index: engine.appliedIndex, result };
   }
 
-  #unfounded(): Declined {
-    const { code, reason } = this.#waiting ?? {
-      code: "not-founded" as const,
-      reason: "the founding has begun",
-    };
-    return { type: "unavailable", code, detail: reason, retry_after_ms: 500 };
-  }
-
-  #observe({ what }: Observe, engine: Engine | undefined): Response {
+  #observe({ what }: Observe, founder: Founder, engine: Engine | undefined): Response {
     const view = {
-      name: this.#identify().name,
-      configuration: this.configuration,
+      name: this.#name,
+      configuration: this.#configuration,
       store: this.#store,
       engine,
-      waiting: this.#waiting?.reason ?? (this.#founding ? undefined : "the founding has begun"),
+      waiting: founder.waitingFor,
       isolated: this.#fault.isolated,
       now: this.#now(),
     };
@@ -307,91 +246,6 @@ export class Replica extends DurableObject<Env> {
       applied_index: engine?.appliedIndex ?? 0,
       result,
     } satisfies Answer);
-  }
-
-  /** Asks the others who they are, at most once per retry interval; a blank first replica goes on until it has founded. */
-  #inquire(): Promise<void> {
-    const { recovery_retry_ms } = this.configuration;
-    if (this.#inquiring) return this.#inquiring;
-    if (this.#now() - this.#inquiredAt < recovery_retry_ms || this.#fault.isolated) return Promise.resolve();
-    this.#inquiredAt = this.#now();
-    const { name } = this.#identify();
-    const names = replicaNames(this.configuration);
-    const questions = names.filter((other) => other !== name).map((other) => this.#introductionOf(other));
-    this.#inquiring = Promise.all(questions).then((answers) => {
-      this.#inquiring = undefined;
-      if (this.#fault.stopped || this.#founding) return;
-      this.#consider(answers.flatMap((answer) => answer ?? []));
-      if (!this.#founding && name === names[0]) setTimeout(() => void this.#inquire(), recovery_retry_ms + 1);
-    });
-    return this.#inquiring;
-  }
-
-  async #introductionOf(name: string): Promise<Introduction | undefined> {
-    try {
-      const response = await this.#namespace().call(name, "/peer/hello", "{}", 2000);
-      if (!response.ok) return undefined;
-      const introduction = (await response.json()) as Introduction;
-      checkVersion(`introduction of ${name}`, introduction);
-      return introduction;
-    } catch {
-      // No answer is an answer: the founding waits for this replica, and health says so.
-      return undefined;
-    }
-  }
-
-  #consider(answers: readonly Introduction[]): void {
-    if (this.#founding) return;
-    const { cluster_id } = this.configuration;
-    const decision = birth({ ...this.#identify(), cluster_id }, replicaNames(this.configuration), answers);
-    switch (decision.type) {
-      case "wait":
-        if (this.#waiting?.reason !== decision.reason) this.#log(`birth: ${decision.reason}`);
-        this.#waiting = { code: "not-founded", reason: decision.reason };
-        return;
-      case "lost": {
-        const reason =
-          `storage lost: the group knows this replica as incarnation ${decision.known_as}, ` +
-          "and its log is gone; an operator must replace it";
-        if (this.#waiting?.reason !== reason) this.#log(`birth: ${reason}`);
-        this.#waiting = { code: "storage-lost", reason };
-        return;
-      }
-      case "adopt":
-        this.#store.setState("founding", decision.founding);
-        this.#founding = decision.founding;
-        this.#log(`birth: joined founding_id=${decision.founding.founding_id}`);
-        break;
-      case "found": {
-        const founding = { cluster_id, founding_id: crypto.randomUUID(), members: decision.members };
-        // Stored first: the platform holds the messages to the others back until it is durable.
-        this.#store.setState("founding", founding);
-        this.#founding = { v: FORMAT_VERSION, ...founding };
-        this.#log(`birth: founded founding_id=${founding.founding_id} members=${decision.members.length}`);
-        for (const { name, incarnation } of decision.members) {
-          if (name !== this.#identify().name) void this.#informBlank(name, incarnation);
-        }
-      }
-    }
-    this.#awake();
-  }
-
-  /** Sends the founding to a blank replica that it names; any other blank one has lost its storage, and is told so too. */
-  async #informBlank(name: string, incarnation: string): Promise<void> {
-    const founding = this.#founding;
-    if (!founding || this.#fault.isolated) return;
-    const known = founding.members.find((member) => member.name === name)?.incarnation;
-    if (known !== incarnation && !this.#strangers.has(incarnation)) {
-      this.#strangers.add(incarnation);
-      this.#log(
-        `birth: ${name} answers as incarnation ${incarnation}, the group knows ${known}: it lost its storage`,
-      );
-    }
-    try {
-      await this.#namespace().call(name, "/peer/found", JSON.stringify(founding), 2000);
-    } catch {
-      // It is told again as soon as it answers a message as blank.
-    }
   }
 
   #applyFault(fault: Fault, request: Request): Response {
@@ -422,10 +276,7 @@ export class Replica extends DurableObject<Env> {
         break;
     }
     if (this.#fault !== before) this.#store.setState("fault", this.#fault);
-    if (before.stopped && !this.#fault.stopped) {
-      this.#store = new Store(this.ctx.storage);
-      this.#awake();
-    }
+    if (before.stopped && !this.#fault.stopped) this.#awake();
     return Response.json({ type: "answer", applied_index: 0, result: this.#fault } satisfies Answer);
   }
 }
