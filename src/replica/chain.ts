@@ -43,6 +43,7 @@ export class Chain {
     if (young) return;
     this.#born = now;
     this.#subrequests = 0;
+    this.#askedAt = Number.NEGATIVE_INFINITY;
     const due = this.#due;
     this.stop();
     if (due !== Number.POSITIVE_INFINITY) this.arm(due, now);
