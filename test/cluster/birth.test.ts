@@ -1,15 +1,12 @@
 /** How a group is founded, on real disks. The decisions alone are tested beside the code. */
 import { afterEach, describe, expect, test } from "vitest";
-import { allHealthy, type Cluster, event, eventually, ready, startCluster } from "./harness.ts";
+import { acknowledged, allHealthy, type Cluster, event, eventually, ready, startCluster } from "./harness.ts";
 
 let cluster: Cluster;
 afterEach(() => cluster.stop());
 
-function write(kind: string): Promise<number> {
-  return eventually(`${kind} is acknowledged`, async () => {
-    const { status, body } = await cluster.post("/events", event(kind, {}), { "idempotency-key": kind });
-    return status === 200 ? Number(body.seq) : undefined;
-  });
+async function write(kind: string): Promise<number> {
+  return Number((await acknowledged(cluster, "/events", event(kind, {}), kind)).seq);
 }
 
 async function eventKinds(): Promise<readonly string[]> {

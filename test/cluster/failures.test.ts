@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
+  acknowledged,
   allHealthy,
   type Cluster,
   event,
@@ -24,40 +25,25 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-interface Acknowledged {
+interface Written {
   readonly key: string;
   readonly seq: number;
   readonly log_index: number;
   readonly sent_at: number;
 }
-const acknowledged: Acknowledged[] = [];
+const written: Written[] = [];
 const tasks: { readonly key: string; readonly task_id: string }[] = [];
-const refused: string[] = [];
-
-/** Repeats a write under its key until it is acknowledged, as the contract tells clients to. */
-async function insist(path: string, body: object, key: string): Promise<Record<string, unknown>> {
-  return eventually(
-    `${key} is acknowledged`,
-    async () => {
-      const reply = await cluster.post(path, body, { "idempotency-key": key });
-      if (reply.status < 300) return reply.body;
-      if (reply.status !== 503 && reply.status !== 504) refused.push(`${key}: ${reply.status} ${reply.text}`);
-      return undefined;
-    },
-    20_000,
-  );
-}
 
 /** Writes until `done`. */
 async function load(name: string, done: () => boolean): Promise<void> {
   for (let count = 0; !done(); count++) {
     const key = `${name}-${count}`;
     const sent_at = performance.now();
-    const { seq, log_index } = await insist("/events", event("Written", { key }), key);
-    acknowledged.push({ key, seq: Number(seq), log_index: Number(log_index), sent_at });
+    const { seq, log_index } = await acknowledged(cluster, "/events", event("Written", { key }), key);
+    written.push({ key, seq: Number(seq), log_index: Number(log_index), sent_at });
     if (count % 10 > 0) continue;
     const leaves = [Buffer.from(key).toString("hex")];
-    const { task_id } = await insist("/api/v1/tasks/merkle", { leaves }, key);
+    const { task_id } = await acknowledged(cluster, "/api/v1/tasks/merkle", { leaves }, key);
     tasks.push({ key, task_id: String(task_id) });
   }
 }
@@ -66,11 +52,11 @@ async function load(name: string, done: () => boolean): Promise<void> {
 async function underLoad(name: string, failure: () => Promise<void>): Promise<void> {
   let done = false;
   const writers = Array.from({ length: WRITERS }, (_, writer) => load(`${name}${writer}`, () => done));
-  const began = acknowledged.length;
-  await eventually("the load runs", async () => acknowledged.length > began + 10);
+  const began = written.length;
+  await eventually("the load runs", async () => written.length > began + 10);
   await failure();
   const failed_at = performance.now();
-  await eventually("writes go on", async () => acknowledged.some(({ sent_at }) => sent_at > failed_at));
+  await eventually("writes go on", async () => written.some(({ sent_at }) => sent_at > failed_at));
   done = true;
   await Promise.all(writers);
 }
@@ -91,11 +77,10 @@ async function keysAt(prefix: string): Promise<readonly string[]> {
 async function expectNothingLost(): Promise<void> {
   await allHealthy(cluster);
   await settled(cluster);
-  expect(refused).toEqual([]);
   const keys = await keysAt("");
   expect(new Set(keys).size).toBe(keys.length);
-  for (const { key, seq } of acknowledged) expect(keys[seq - 1]).toBe(key);
-  const in_order = acknowledged.toSorted((a, b) => a.seq - b.seq).map(({ log_index }) => log_index);
+  for (const { key, seq } of written) expect(keys[seq - 1]).toBe(key);
+  const in_order = written.toSorted((a, b) => a.seq - b.seq).map(({ log_index }) => log_index);
   expect(in_order).toEqual(in_order.toSorted((a, b) => a - b));
   for (const name of cluster.names) expect(await keysAt(`/replicas/${name}`)).toEqual(keys);
   expect(new Set(tasks.map(({ task_id }) => task_id)).size).toBe(tasks.length);
@@ -152,7 +137,7 @@ describe("an isolated leader", () => {
     await cluster.fault(isolated, "isolate");
 
     const key = "behind-its-back";
-    const write = insist(`/replicas/${other}/events`, event("Written", { key }), key);
+    const write = acknowledged(cluster, `/replicas/${other}/events`, event("Written", { key }), key);
     // Begun while it may still believe that it leads: these must not be answered from its own belief either.
     const early = Array.from({ length: 5 }, () =>
       cluster.json<Listed>(`/replicas/${isolated}/events?after=${before}`),

@@ -35,9 +35,12 @@ interface Submission {
   readonly public_inputs: unknown;
 }
 
-/** A task of two leaves of which `forger` holds the lease. */
+let submitted = 0;
+
+/** A task of two leaves of which `forger` holds the lease. Newer ones go first: refused ones come back for a retry. */
 async function lease(options: object = {}): Promise<LeaseOffer> {
-  const task_id = await submitTask(cluster, options);
+  submitted += 1;
+  const task_id = await submitTask(cluster, { priority: submitted, ...options });
   const offer = await forger.takeOne();
   expect(offer.task_id).toBe(task_id);
   return offer;
@@ -239,7 +242,7 @@ describe("a completion that is not the holder's changes nothing", () => {
 test("none of all this has harmed the group", async () => {
   await allHealthy(cluster);
   const statuses = cluster.logs.flatMap((line) => / status=(\d+) /.exec(line)?.[1] ?? []);
-  expect(statuses.filter((status) => status.startsWith("4")).length).toBeGreaterThan(40);
+  expect(statuses.filter((status) => status.startsWith("4")).length).toBeGreaterThan(30);
   // 503 belongs to the moments before the group was ready.
   expect(statuses.filter((status) => status.startsWith("5") && status !== "503")).toEqual([]);
   expect(cluster.logs.filter((line) => line.includes("level=error"))).toEqual([]);

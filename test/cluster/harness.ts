@@ -211,3 +211,21 @@ export async function followersOf(cluster: Cluster): Promise<readonly string[]> 
 export function event(kind: string, body: object): { readonly event: object } {
   return { event: { Critical: { [kind]: body } } };
 }
+
+/**
+ * Writes as the contract tells clients to: repeated under one key until it is acknowledged, for as long as the answer
+ * says that a repeat is safe.
+ */
+export async function acknowledged<Body = Record<string, unknown>>(
+  cluster: Cluster,
+  path: string,
+  body: object,
+  key: string,
+): Promise<Body> {
+  for (const deadline = Date.now() + 20_000; ; ) {
+    const reply = await cluster.post<Body>(path, body, { "idempotency-key": key });
+    if (reply.status < 300) return reply.body;
+    if (reply.status < 503 || Date.now() > deadline) throw new Error(`${key}: ${reply.status} ${reply.text}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,11 +1,28 @@
 /** Groups of one and of five: the same code with another quorum. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createProver } from "../../worker-sim/prover/index.ts";
-import { allHealthy, type Cluster, event, leaderOf, ready, settled, startCluster } from "./harness.ts";
+import {
+  acknowledged,
+  allHealthy,
+  type Cluster,
+  event,
+  leaderOf,
+  ready,
+  settled,
+  startCluster,
+} from "./harness.ts";
 import { prove, submitTask, TestProver, taskOf } from "./provers.ts";
 
 async function eventsAt(cluster: Cluster, prefix = ""): Promise<unknown> {
   return (await cluster.json(`${prefix}/events`)).body;
+}
+
+function write20(kind: string, cluster: Cluster): Promise<unknown> {
+  return Promise.all(
+    Array.from({ length: 20 }, (_, n) =>
+      acknowledged(cluster, "/events", event(kind, { n }), `${kind}-${n}`),
+    ),
+  );
 }
 
 describe("a single replica", () => {
@@ -38,8 +55,7 @@ describe("a single replica", () => {
   });
 
   test("keeps what it has acknowledged across a restart", async () => {
-    const writes = Array.from({ length: 20 }, (_, n) => cluster.post("/events", event("Kept", { n })));
-    for (const { status } of await Promise.all(writes)) expect(status).toBe(200);
+    await write20("Kept", cluster);
     const before = await eventsAt(cluster);
     await cluster.restart();
     await ready(cluster);
@@ -63,9 +79,8 @@ describe("five replicas", () => {
   afterAll(() => cluster.stop());
 
   test("elect one leader and commit at all five", async () => {
+    await write20("Five", cluster);
     const leader = await leaderOf(cluster);
-    const writes = Array.from({ length: 20 }, (_, n) => cluster.post("/events", event("Five", { n })));
-    for (const { status } of await Promise.all(writes)) expect(status).toBe(200);
     const events = await eventsAt(cluster);
     expect(events).toMatchObject({ count: 20 });
     for (const name of cluster.names) {
@@ -79,8 +94,7 @@ describe("five replicas", () => {
     const leader = await leaderOf(cluster);
     const gone = [leader, ...cluster.names.filter((name) => name !== leader).slice(0, 1)];
     await Promise.all(gone.map((name) => cluster.fault(name, "stop")));
-    const { status } = await cluster.post("/events", event("OfThree", {}));
-    expect(status).toBe(200);
+    await acknowledged(cluster, "/events", event("OfThree", {}), "of-three");
     for (const name of gone) await cluster.fault(name, "start");
     await allHealthy(cluster);
     await settled(cluster);

@@ -1,6 +1,7 @@
 /** What becomes of replicas that have lost their storage: they must not vote under their old names. */
 import { afterEach, describe, expect, test } from "vitest";
 import {
+  acknowledged,
   allHealthy,
   type Cluster,
   event,
@@ -20,11 +21,8 @@ async function started(): Promise<void> {
   await ready(cluster);
 }
 
-function write(kind: string): Promise<number> {
-  return eventually(`${kind} is acknowledged`, async () => {
-    const { status, body } = await cluster.post("/events", event(kind, {}), { "idempotency-key": kind });
-    return status === 200 ? Number(body.seq) : undefined;
-  });
+async function write(kind: string): Promise<number> {
+  return Number((await acknowledged(cluster, "/events", event(kind, {}), kind)).seq);
 }
 
 async function eventKinds(): Promise<readonly string[]> {
