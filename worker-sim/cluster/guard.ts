@@ -5,6 +5,7 @@
  * launcher is killed with SIGKILL. Started by guarded.ts alone.
  */
 import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -23,17 +24,34 @@ export type GuardMessage =
   | { readonly type: "failed"; readonly reason: string }
   | { readonly type: "ended"; readonly code: number | null; readonly signal: string | null };
 
-const POLL_MS = 20;
+const POLL_MS = 40;
+/** With the launcher gone nobody needs what a program would still finish. */
+const ORPHAN_GRACE_MS = 1_000;
 const KILL_WAIT_MS = 2_000;
 
-/** Whether any process of the group is left. */
+/** Whether any process of the group is left that does anything. */
 export function groupLives(group: number): boolean {
   try {
     process.kill(-group, 0);
-    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
+  return process.platform !== "linux" || groupRuns(group);
+}
+
+/** In a container without an init the dead stay in the table as zombies, and would be waited for in vain. */
+function groupRuns(group: number): boolean {
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, "utf8");
+      const [state, , pgrp] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      if (Number(pgrp) === group && state !== "Z" && state !== "X") return true;
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return false;
 }
 
 export function signalGroup(group: number, signal: NodeJS.Signals): void {
@@ -81,8 +99,9 @@ function guard(order: GuardOrder): void {
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     process.on(signal, () => void end(order.grace_ms));
   }
-  process.on("disconnect", () => void end(order.grace_ms));
-  if (!process.connected) void end(order.grace_ms);
+  const orphaned = () => void end(Math.min(order.grace_ms, ORPHAN_GRACE_MS));
+  process.on("disconnect", orphaned);
+  if (!process.connected) orphaned();
 }
 
 if (import.meta.main) guard(JSON.parse(process.argv[2] ?? "") as GuardOrder);

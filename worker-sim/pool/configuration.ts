@@ -11,6 +11,8 @@ export interface PoolConfiguration {
   readonly worker_id: string;
   /** Proofs at the same time. */
   readonly threads: number;
+  /** Leases held beyond what the threads prove; 1 where absent. */
+  readonly prefetch?: number;
   /** How long the proofs under way may take when the pool is told to end; one lease period where absent. */
   readonly drain_ms?: number;
 }
@@ -59,12 +61,14 @@ export function readPoolConfiguration(env: NodeJS.ProcessEnv): PoolConfiguration
   if (!checked.success) {
     throw new UsageProblem(`WORKER_ID is "${worker_id}", but it ${checked.error.issues[0]?.message}.`);
   }
+  const prefetch = wholeNumber("PREFETCH", env.PREFETCH, 0, THREADS_MAX);
   const drain_ms = wholeNumber("DRAIN_MS", env.DRAIN_MS, 0, DRAIN_MS_MAX);
   return {
     urls,
     worker_id,
     threads: wholeNumber("CONCURRENCY", env.CONCURRENCY, 1, THREADS_MAX) ?? availableParallelism(),
     ...(env.TROIKA_TOKEN ? { token: env.TROIKA_TOKEN } : {}),
+    ...(prefetch === undefined ? {} : { prefetch }),
     ...(drain_ms === undefined ? {} : { drain_ms }),
   };
 }

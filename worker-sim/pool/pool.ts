@@ -2,7 +2,7 @@
  * A worker pool: registers, pulls leases, proves them in the prover's threads and delivers. Pulls, heartbeats and
  * deliveries live on the main thread, which never proves, so a busy pool stays in touch.
  *
- * It holds up to `threads + PREFETCHED` leases and registers as many slots, so that a thread that gets free has its
+ * It holds up to `threads + prefetch` leases and registers as many slots, so that a thread that gets free has its
  * next task at hand instead of waiting until the last one is verified and committed. The price: a prefetched task waits
  * for at most one proof although another pool might be idle.
  */
@@ -15,7 +15,7 @@ import type { PoolLog } from "./log.ts";
 import { createBackoff, createPresence, pause, superseded } from "./presence.ts";
 import { createWorkshop } from "./workshop.ts";
 
-const PREFETCHED = 1;
+const PREFETCH_DEFAULT = 1;
 const PULL_WAIT_S = 20;
 /** After an answer that brought only leases which are held already. */
 const REPEATED_PAUSE_MS = 250;
@@ -29,6 +29,8 @@ export interface PoolOptions {
   /** New for each process. */
   readonly boot_id: string;
   readonly threads: number;
+  /** Leases held beyond what the threads prove; 1 where absent. */
+  readonly prefetch?: number;
   readonly labels: Readonly<Record<string, string>>;
   /** How long proofs under way may take after `drain`; one lease period where absent. */
   readonly drain_ms?: number;
@@ -47,7 +49,7 @@ export interface Pool {
 
 export function createPool(options: PoolOptions): Pool {
   const { client, prover, worker_id, boot_id, threads, log } = options;
-  const holdings = new Holdings(threads + PREFETCHED);
+  const holdings = new Holdings(threads + (options.prefetch ?? PREFETCH_DEFAULT));
   const drainAsked = Promise.withResolvers<void>();
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => {});

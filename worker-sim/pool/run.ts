@@ -14,7 +14,7 @@ import { PoolRefused } from "./presence.ts";
  * @throws {Problem} when the coordinator refuses this pool, or the environment is wrong.
  */
 export async function runPool(env: NodeJS.ProcessEnv): Promise<void> {
-  const { urls, token, worker_id, threads, drain_ms } = readPoolConfiguration(env);
+  const { urls, token, worker_id, threads, prefetch, drain_ms } = readPoolConfiguration(env);
   const log = createPoolLog(worker_id);
   const prover = createProver({ threads });
   const pool = createPool({
@@ -24,6 +24,7 @@ export async function runPool(env: NodeJS.ProcessEnv): Promise<void> {
     boot_id: randomUUID(),
     threads,
     labels: { host: hostname(), pid: String(process.pid), threads: String(threads) },
+    ...(prefetch === undefined ? {} : { prefetch }),
     ...(drain_ms === undefined ? {} : { drain_ms }),
     log,
   });
