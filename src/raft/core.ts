@@ -53,11 +53,11 @@ class Core<Command> implements Raft<Command> {
   }
 
   get wakeAt(): Millis | undefined {
-    const { role, electionDueAt, options, now } = this.#state;
+    const { role, electionDueAt, options } = this.#state;
     if (role.type !== "leader") return electionDueAt;
     const heartbeat = role.leadership.heartbeatDueAt();
     if (heartbeat === undefined || !options.checkQuorum) return heartbeat;
-    return Math.min(heartbeat, role.leadership.quorumHeardAt(now) + options.timing.loyalty);
+    return Math.min(heartbeat, this.#silentAt(role.leadership));
   }
 
   step(message: Message<Command>): void {
@@ -202,9 +202,14 @@ class Core<Command> implements Raft<Command> {
     if (state.role.type === "candidate" && voted) count(state, state.role, state.id, true);
   }
 
-  #quorumIsSilent(leadership: Leadership<Command>): boolean {
+  /** When a majority will have been silent for too long, if nothing more is heard. */
+  #silentAt(leadership: Leadership<Command>): Millis {
     const { now, options } = this.#state;
-    return now - leadership.quorumHeardAt(now) >= options.timing.loyalty;
+    return leadership.quorumHeardAt(now) + options.timing.loyalty;
+  }
+
+  #quorumIsSilent(leadership: Leadership<Command>): boolean {
+    return this.#state.now >= this.#silentAt(leadership);
   }
 
   get status(): Status {

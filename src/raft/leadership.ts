@@ -112,7 +112,7 @@ export class Leadership<Command> {
   heartbeatDueAt(): Millis | undefined {
     let due: Millis | undefined;
     for (const { contactedAt } of this.#peers.values()) {
-      due = Math.min(due ?? Number.POSITIVE_INFINITY, contactedAt + this.#reign.timing.heartbeatInterval);
+      due = Math.min(due ?? Number.POSITIVE_INFINITY, this.#dueAt(contactedAt));
     }
     return due;
   }
@@ -181,12 +181,17 @@ export class Leadership<Command> {
   }
 
   #needsHeartbeat(id: ReplicaId, peer: PeerProgress, now: Millis): boolean {
-    const { configuration, log, timing } = this.#reign;
+    const { configuration, log } = this.#reign;
     return (
-      now - peer.contactedAt >= timing.heartbeatInterval ||
+      now >= this.#dueAt(peer.contactedAt) ||
       (log.commit === log.last.index && Math.min(log.commit, peer.matched) > peer.commitSent) ||
       (peer.roundSent < this.reads.round && isVoter(configuration, id))
     );
+  }
+
+  /** The one place that adds: whoever wakes at this instant must find it reached, whatever was rounded. */
+  #dueAt(contactedAt: Millis): Millis {
+    return contactedAt + this.#reign.timing.heartbeatInterval;
   }
 
   #heartbeat(to: ReplicaId, peer: PeerProgress, now: Millis): Heartbeat {

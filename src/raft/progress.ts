@@ -104,7 +104,7 @@ export class PeerProgress {
    */
   alive(now: Millis, patience: Millis): void {
     const since = this.#type === "probe" ? this.#probedAt : this.#inFlight[0]?.sentAt;
-    if (since === undefined || now - since < patience) return;
+    if (since === undefined || now < since + patience) return;
     this.#probedAt = undefined;
     this.#mayHaveLost = this.#type === "replicate";
   }

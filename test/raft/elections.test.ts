@@ -211,6 +211,20 @@ describe("timers", () => {
     }
   });
 
+  test("whoever ticks when it is due finds nothing due any more, also on a clock of fractions", () => {
+    const random = new Random(3);
+    for (let round = 0; round < 300; round += 1) {
+      const a = new Replica("a", {}, { now: random.next() * 10_000, random: random.next });
+      a.lead("b");
+      for (let wake = 0; wake < 12; wake += 1) {
+        const due = a.raft.wakeAt ?? 0;
+        a.wake();
+        expect(a.raft.wakeAt).toBeGreaterThan(due);
+        if (wake < 3) a.step(heartbeatAnswer(["b", "a", 1]));
+      }
+    }
+  });
+
   test("a clock that is set back stands still", () => {
     const a = new Replica("a");
     a.tick(150);

@@ -12,7 +12,7 @@ import {
 import { Checks } from "./checks.ts";
 import { Disk } from "./disk.ts";
 import { Random } from "./random.ts";
-import { type Overrides, optionsFor } from "./replica.ts";
+import { batchesOf, type Overrides, optionsFor } from "./replica.ts";
 import { Schedule } from "./schedule.ts";
 
 /** Probabilities in `[0, 1]`, times in milliseconds. */
@@ -195,7 +195,7 @@ export class Cluster {
   #drive(host: Host): void {
     const { raft, disk } = host;
     if (raft === undefined) return;
-    for (let ready = raft.takeReady(); ready !== undefined; ready = raft.takeReady()) {
+    for (const ready of batchesOf(raft)) {
       for (const message of ready.sendNow) this.#transmit(message);
       if (ready.persist !== undefined) disk.write(ready.persist);
       this.checks.applied(host.id, host.applied, ready.committed);

@@ -28,6 +28,8 @@ export const LIMITS = {
   committedBytes: 100_000,
 } as const;
 
+const MOST_BATCHES = 1_000;
+
 export type Overrides = Partial<Omit<RaftOptions<string>, "id" | "log" | "restored">>;
 
 export function optionsFor(id: string, disk: Disk, overrides: Overrides = {}): RaftOptions<string> {
@@ -63,6 +65,16 @@ export function command(term: number, index: number, text = `${term}.${index}`):
   return { type: "command", term, index, time: 0, command: text };
 }
 
+/** Every batch there is, each to be carried out before the next is asked for. */
+export function* batchesOf(raft: Raft<string>): Generator<Ready<string>> {
+  for (let count = 0; ; count += 1) {
+    const ready = raft.takeReady();
+    if (ready === undefined) return;
+    if (count === MOST_BATCHES) throw new Error(`there is no end to the batches: ${JSON.stringify(ready)}`);
+    yield ready;
+  }
+}
+
 export class Replica {
   readonly id: string;
   readonly disk: Disk;
@@ -94,7 +106,7 @@ export class Replica {
   /** Carries out every batch there is, durably, and returns what was sent. */
   pump(): TestMessage[] {
     const sent: TestMessage[] = [];
-    for (let ready = this.raft.takeReady(); ready !== undefined; ready = this.raft.takeReady()) {
+    for (const ready of batchesOf(this.raft)) {
       this.batches.push(ready);
       sent.push(...ready.sendNow);
       if (ready.persist !== undefined) this.disk.write(ready.persist);

@@ -9,9 +9,13 @@ function before(a: Item, b: Item): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
+/** More than this at one instant, and somebody waits for time to pass by asking whether it has. */
+const MOST_AT_ONCE = 10_000;
+
 export class Schedule {
   now = 0;
   #order = 0;
+  #atOnce = 0;
   /** A binary heap. */
   readonly #items: Item[] = [];
 
@@ -36,6 +40,8 @@ export class Schedule {
   runUntil(end: number): void {
     for (let first = this.#items[0]; first !== undefined && first.at <= end; first = this.#items[0]) {
       this.#removeFirst();
+      this.#atOnce = first.at > this.now ? 0 : this.#atOnce + 1;
+      if (this.#atOnce > MOST_AT_ONCE) throw new Error(`time stands still at ${this.now}`);
       this.now = first.at;
       first.run();
     }
