@@ -75,9 +75,9 @@ export const completion = z.object({
   public_inputs: z.unknown().nonoptional(),
   duration_ms: z.number().min(0).optional(),
   next: z
-    .object({ max: z.number().int().min(0).max(LEASES_MAX) })
+    .object({ max: z.number().int().min(0).max(LEASES_MAX), boot_id: identifier.optional() })
     .optional()
-    .describe("Also pull up to so many tasks."),
+    .describe("Also pull up to so many tasks, for the process that registered under this boot_id."),
 });
 export type CompletionRequest = z.input<typeof completion>;
 

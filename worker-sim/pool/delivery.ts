@@ -49,12 +49,13 @@ export type Delivered =
 export interface Delivery {
   readonly client: Client;
   readonly worker_id: string;
+  readonly boot_id: string;
   readonly log: PoolLog;
   readonly signal: AbortSignal;
 }
 
 export async function deliverProof(
-  { client, worker_id, log, signal }: Delivery,
+  { client, worker_id, boot_id, log, signal }: Delivery,
   lease: LeaseOffer,
   proved: Pick<CompletionRequest, "proof" | "public_inputs" | "duration_ms">,
   nextMax: () => number,
@@ -62,7 +63,7 @@ export async function deliverProof(
   try {
     const answer = await untilDefinite("a completion", log, signal, (options) => {
       const max = nextMax();
-      const completion = { worker_id, ...proved, ...(max === 0 ? {} : { next: { max } }) };
+      const completion = { worker_id, ...proved, ...(max === 0 ? {} : { next: { max, boot_id } }) };
       return client.workers.complete(lease.lease_id, completion, options);
     });
     return { type: "completed", answer };

@@ -60,7 +60,7 @@ export function createPool(options: PoolOptions): Pool {
   /** Ends the pull under way; the next begins at once. */
   let pulling = new AbortController();
 
-  const delivery: Delivery = { client, worker_id, log, signal: over.signal };
+  const delivery: Delivery = { client, worker_id, boot_id, log, signal: over.signal };
   const workshop = createWorkshop({ delivery, holdings, prover, threads, onError: broken.reject });
   const presence = createPresence({
     client,
