@@ -60,9 +60,9 @@ async function reply<Body>(response: {
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const contents = await bundleWorker();
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "troika-test-")));
   const logs: string[] = [];
-  const contents = await bundleWorker();
   const variables: Readonly<Record<string, string>> = {
     CLUSTER_ID,
     REPLICAS: "3",
