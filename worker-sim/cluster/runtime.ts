@@ -2,6 +2,8 @@
  * The Worker and its Durable Objects on this machine: `wrangler dev`, told to keep to itself, and started again when it
  * ends by itself or no longer answers.
  */
+import { rmSync, symlinkSync } from "node:fs";
+import { devNull } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type KeptRunning, keepRunning } from "./kept-running.ts";
@@ -47,6 +49,14 @@ function wranglerArguments({ root, layout, tls }: RuntimeOptions): readonly stri
   ];
 }
 
+/** wrangler appends everything a second time to a debug log that nothing bounds; a path that ends so is taken as a file. */
+function debugSink(layout: Layout): string {
+  const path = join(layout.directory, "wrangler-debug.log");
+  rmSync(path, { force: true });
+  symlinkSync(devNull, path);
+  return path;
+}
+
 /** Nothing here may ask the network: no telemetry, no update check, no sample of Cloudflare's request metadata. */
 function wranglerEnvironment(layout: Layout): NodeJS.ProcessEnv {
   return {
@@ -60,7 +70,7 @@ function wranglerEnvironment(layout: Layout): NodeJS.ProcessEnv {
     WRANGLER_SEND_ERROR_REPORTS: "false",
     WRANGLER_HIDE_BANNER: "true",
     WRANGLER_NO_SKILLS_UPDATE_PROMPTS: "true",
-    WRANGLER_LOG_PATH: join(layout.logDirectory, "wrangler-debug"),
+    WRANGLER_LOG_PATH: debugSink(layout),
     WRANGLER_REGISTRY_PATH: join(layout.directory, "registry"),
     CLOUDFLARE_CF_FETCH_ENABLED: "false",
     CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV: "false",
