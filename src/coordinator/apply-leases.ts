@@ -43,11 +43,9 @@ export function completeLease(state: State, command: CompleteLease): Outcome {
   const { task_id } = task;
   const accepted = { type: "completed", task_id } as const;
   const next = (): readonly LeaseGrant[] => {
-    const worker = state.worker(command.worker_id);
-    // An older process of this worker gets no more work: its successor asks for itself.
-    if (worker === undefined || worker.boot_id !== attempt.boot_id || command.next_max === undefined)
-      return [];
-    return grantTo(state, command.worker_id, command.next_max);
+    const { next: asked, worker_id } = command;
+    if (asked === undefined || state.worker(worker_id)?.boot_id !== asked.boot_id) return [];
+    return grantTo(state, worker_id, asked.max);
   };
   if (attempt.outcome === "completed") {
     if (task.proof_digest !== command.proof_digest) return proofMismatch(command.lease_id);

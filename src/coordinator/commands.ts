@@ -64,8 +64,11 @@ export interface CompleteLease extends CommandBase {
   readonly worker_id: string;
   readonly proof: unknown;
   readonly proof_digest: string;
-  /** Also grant up to this many tasks to the same worker. */
-  readonly next_max?: number;
+  /**
+   * Also grant up to `max` tasks to the same worker, if it is this process of it that asks: whoever completes shows no
+   * more than what everybody may know, and what is granted carries inputs.
+   */
+  readonly next?: { readonly max: number; readonly boot_id: string };
 }
 /** The proof was found invalid: spends the attempt if the lease is current. */
 export interface RejectProof extends CommandBase {

@@ -207,9 +207,12 @@ test("a completion that asks for more brings the next leases with it", async () 
   const lease = await worker.takeOne();
   expect(lease.task_id).toBe(first);
   const second = await submitTask(cluster);
-  const answer = await worker.complete(lease.lease_id, await prove(prover, lease), { next: { max: 2 } });
+  const proved = await prove(prover, lease);
+  const next = { max: 2, boot_id: worker.boot_id };
+  const answer = await worker.complete(lease.lease_id, proved, { next });
   expect(answer.body.leases).toMatchObject([{ task_id: second, attempt: 1 }]);
-  expect((await worker.release(`${second}.1`)).status).toBe(200);
+  const [{ lease_id = "" } = {}] = answer.body.leases ?? [];
+  expect((await worker.release(lease_id)).status).toBe(200);
 });
 
 test("input and blinding are given to the holder of the lease and to nobody else", async () => {

@@ -144,7 +144,7 @@ function bodyOf(machine: Machine, one: Exclude<Step, { readonly do: "repeat" }>)
     case "start":
       return { type: "start-leases", lease_ids: [leaseAt(machine, one.lease).lease_id] };
     case "complete": {
-      const next = one.next === undefined ? {} : { next_max: one.next };
+      const next = one.next === undefined ? {} : { next: { max: one.next, boot_id: `b${one.lease % 2}` } };
       return {
         type: "complete-lease",
         ...heldBy(machine, one),

@@ -176,6 +176,21 @@ describe("complete", () => {
     machine.register("w", { boot_id: "boot-2" });
     expect(machine.complete("a.1", "w", { next_max: 1 })).toMatchObject({ accepted_late: true, leases: [] });
   });
+
+  test("brings no lease, new or granted before, to whoever cannot name the worker's process", () => {
+    machine.register("w", { slots: 3 });
+    machine.submit({ task_id: "b" });
+    machine.grant("w", 1);
+    machine.submit({ task_id: "c" });
+    for (const next_boot_id of ["boot-0", ""]) {
+      const stranger = { next_max: 5, next_boot_id };
+      expect(machine.complete("a.1", "w", stranger)).toMatchObject({ type: "completed", leases: [] });
+    }
+    expect(machine.leases("w")).toEqual(["b.1"]);
+    expect(machine.task("c").status).toBe("pending");
+    const own = machine.complete("a.1", "w", { next_max: 5 });
+    expect(own).toMatchObject({ duplicate: true, leases: [{ lease_id: "b.1" }, { lease_id: "c.1" }] });
+  });
 });
 
 describe("an invalid proof", () => {

@@ -75,9 +75,10 @@ export class Machine {
   complete(
     lease_id: string,
     worker_id: string,
-    options: { digest?: string; next_max?: number } = {},
+    options: { digest?: string; next_max?: number; next_boot_id?: string } = {},
   ): Outcome {
-    const { digest = `proof of ${lease_id}`, ...next } = options;
+    const { digest = `proof of ${lease_id}`, next_max, next_boot_id = "boot-1" } = options;
+    const next = next_max === undefined ? {} : { next: { max: next_max, boot_id: next_boot_id } };
     const proof = { of: digest };
     return this.apply({ type: "complete-lease", lease_id, worker_id, proof, proof_digest: digest, ...next })
       .outcome;

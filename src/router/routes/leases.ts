@@ -5,7 +5,8 @@
 import { type Problem, problem } from "../../api/problem.ts";
 import { endedStatuses } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
-import { completion, failure, release } from "../../api/workers.ts";
+import { type CompletionRequest, completion, failure, release } from "../../api/workers.ts";
+import type { CompleteLease } from "../../coordinator/commands.ts";
 import { circuits } from "../../proofs/index.ts";
 import type { LeaseView } from "../../replica/rpc.ts";
 import { readJson } from "../body.ts";
@@ -34,6 +35,12 @@ async function digestOf(proof: unknown): Promise<string | undefined> {
     if (error instanceof RangeError) return undefined;
     throw error;
   }
+}
+
+/** Who asks for more without saying which process it is gets nothing, and its proof counts all the same. */
+function asked(next: CompletionRequest["next"]): Pick<CompleteLease, "next"> {
+  if (next === undefined || next.max === 0 || next.boot_id === undefined) return {};
+  return { next: { max: next.max, boot_id: next.boot_id } };
 }
 
 function leaseId(context: RequestContext): string {
@@ -76,9 +83,8 @@ async function complete(context: RequestContext): Promise<Response | Problem> {
   if (proof_digest === undefined)
     throw new Error(`a proof was found valid that has no digest, lease ${lease_id}`);
 
-  const next_max = next === undefined || next.max === 0 ? {} : { next_max: next.max };
   const applied = await context.cluster.propose(
-    command({ type: "complete-lease", lease_id, worker_id, proof, proof_digest, ...next_max }),
+    command({ type: "complete-lease", lease_id, worker_id, proof, proof_digest, ...asked(next) }),
   );
   if (!applied.ok) return applied.problem;
   const outcome = expectOutcome(applied.value.outcome, "completed");
