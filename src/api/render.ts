@@ -1,4 +1,5 @@
 /** From records to what the contract shows. Inputs and blindings have no way out through here. */
+import { grantNumber } from "../coordinator/attempts.ts";
 import type { AttemptRecord, TaskRecord, WorkerRecord } from "../coordinator/records.ts";
 import type { AttemptView, TaskView } from "./tasks.ts";
 import type { WorkerView } from "./workers.ts";
@@ -51,8 +52,8 @@ export function renderTask(task: TaskRecord): TaskView {
 
 export function renderAttempt(attempt: AttemptRecord): AttemptView {
   return {
-    // A lease id ends with the number of its grant: of very many grants the oldest are forgotten.
-    attempt: Number(attempt.lease_id.slice(attempt.lease_id.lastIndexOf(".") + 1)),
+    // Not its place in the list: of very many grants the oldest are forgotten.
+    attempt: grantNumber(attempt.lease_id),
     worker_id: attempt.worker_id,
     granted_at: renderTime(attempt.granted_at),
     ...when("started_at", attempt.started_at),

@@ -21,11 +21,11 @@ import type { AttemptOutcome } from "./records.ts";
 import type { State } from "./state.ts";
 import type { LeaseView } from "./views.ts";
 
-export function grantLeases(state: State, { worker_id, boot_id, max }: GrantLeases): Outcome {
+export function grantLeases(state: State, { worker_id, boot_id, max, nonce }: GrantLeases): Outcome {
   const worker = state.worker(worker_id);
   if (worker === undefined || worker.state === "dead") return workerUnknown(worker_id);
   if (worker.boot_id !== boot_id) return bootSuperseded(worker_id);
-  return { type: "granted", leases: grantTo(state, worker_id, max) };
+  return { type: "granted", leases: grantTo(state, worker_id, max, nonce) };
 }
 
 export function startLeases(state: State, { lease_ids }: StartLeases): Outcome {
@@ -45,7 +45,7 @@ export function completeLease(state: State, command: CompleteLease): Outcome {
   const next = (): readonly LeaseGrant[] => {
     const { next: asked, worker_id } = command;
     if (asked === undefined || state.worker(worker_id)?.boot_id !== asked.boot_id) return [];
-    return grantTo(state, worker_id, asked.max);
+    return grantTo(state, worker_id, asked.max, asked.nonce);
   };
   if (attempt.outcome === "completed") {
     if (task.proof_digest !== command.proof_digest) return proofMismatch(command.lease_id);
@@ -101,14 +101,14 @@ export function endLeasesOf(
   for (const lease of state.leasesOf(worker_id)) endLease(state, lease, { outcome, error });
 }
 
-function grantTo(state: State, worker_id: string, max: number): readonly LeaseGrant[] {
+function grantTo(state: State, worker_id: string, max: number, nonce: string): readonly LeaseGrant[] {
   const worker = state.worker(worker_id);
   if (worker === undefined || worker.state === "dead") return [];
-  if (worker.state === "active") return grant(state, worker, max);
+  if (worker.state === "active") return grant(state, worker, max, nonce);
   // To ask for work is a sign of life.
   const revived = { ...worker, state: "active" } as const;
   state.putWorker(revived);
-  return grant(state, revived, max);
+  return grant(state, revived, max, nonce);
 }
 
 function endLease(

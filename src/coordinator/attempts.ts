@@ -42,16 +42,37 @@ export function countsAsFailedAssignment(outcome: AttemptOutcome): boolean {
   return SPENDING.has(outcome) || LOSING.has(outcome);
 }
 
-/** Task ids are never reused, so that task and number of the grant name a lease for ever. */
-export function leaseId(task_id: string, grant: number): string {
-  return `${task_id}.${grant}`;
+/**
+ * Task ids are never reused, so that task and number of the grant name a lease for ever. The name is public; the nonce
+ * behind it is known to the holder alone, so that nobody else can end the lease. (Empty in logs from before there was
+ * one, and in tests.)
+ */
+export function leaseId(task_id: string, grant: number, nonce: string): string {
+  const name = `${task_id}.${grant}`;
+  return nonce ? `${name}.${nonce}` : name;
+}
+
+/** What may be read out of a text that could be a lease id; undefined for what was never one. */
+function parseLeaseId(lease_id: string): { readonly task_id: string; readonly grant: number } | undefined {
+  const [, task_id, grant] = /^([^.]+)\.([1-9]\d{0,15})(?:\.[0-9a-f]{16})?$/.exec(lease_id) ?? [];
+  return task_id === undefined ? undefined : { task_id, grant: Number(grant) };
 }
 
 /** The task that a lease would belong to, or undefined for what was never a lease id. */
 export function taskOfLease(lease_id: string): string | undefined {
-  const dot = lease_id.lastIndexOf(".");
-  if (dot <= 0) return undefined;
-  return /^[1-9]\d{0,15}$/.test(lease_id.slice(dot + 1)) ? lease_id.slice(0, dot) : undefined;
+  return parseLeaseId(lease_id)?.task_id;
+}
+
+/** Which grant of its task a lease is, counted from 1. */
+export function grantNumber(lease_id: string): number {
+  const grant = parseLeaseId(lease_id)?.grant;
+  if (grant === undefined) throw new Error(`a record holds ${lease_id}, which is no lease id`);
+  return grant;
+}
+
+/** A lease as everybody may know it. */
+export function leaseName(task_id: string, lease_id: string): string {
+  return leaseId(task_id, grantNumber(lease_id), "");
 }
 
 export function currentAttempt(task: TaskRecord): AttemptRecord | undefined {
@@ -74,7 +95,7 @@ export function leaseGrant({ task, attempt }: LeaseView): LeaseGrant {
   return {
     lease_id: attempt.lease_id,
     task_id: task.task_id,
-    attempt: Number(attempt.lease_id.slice(task.task_id.length + 1)),
+    attempt: grantNumber(attempt.lease_id),
     circuit: task.circuit,
     input: task.input,
     blinding: task.blinding,
@@ -87,12 +108,13 @@ export function leaseGrant({ task, attempt }: LeaseView): LeaseGrant {
 export function assign(
   task: TaskRecord,
   worker: { worker_id: string; boot_id: string },
+  nonce: string,
   now: Instant,
 ): TaskRecord {
   const { worker_id, boot_id } = worker;
   const grants = task.grants + 1;
   const attempt: AttemptRecord = {
-    lease_id: leaseId(task.task_id, grants),
+    lease_id: leaseId(task.task_id, grants, nonce),
     worker_id,
     boot_id,
     granted_at: now,

@@ -11,6 +11,9 @@ interface CommandBase {
   readonly id: string;
 }
 
+/** 16 random hex digits: the part of the ids of the leases granted that only their holder learns. */
+export type Nonce = string;
+
 /** A client's idempotency key: the same key and digest give the first answer, another digest is refused. */
 export interface ClientKey {
   /** Token and route. */
@@ -51,6 +54,7 @@ export interface GrantLeases extends CommandBase {
   readonly worker_id: string;
   readonly boot_id: string;
   readonly max: number;
+  readonly nonce: Nonce;
 }
 /** Leases listed by a heartbeat for the first time. */
 export interface StartLeases extends CommandBase {
@@ -68,7 +72,7 @@ export interface CompleteLease extends CommandBase {
    * Also grant up to `max` tasks to the same worker, if it is this process of it that asks: whoever completes shows no
    * more than what everybody may know, and what is granted carries inputs.
    */
-  readonly next?: { readonly max: number; readonly boot_id: string };
+  readonly next?: { readonly max: number; readonly boot_id: string; readonly nonce: Nonce };
 }
 /** The proof was found invalid: spends the attempt if the lease is current. */
 export interface RejectProof extends CommandBase {

@@ -23,13 +23,13 @@ interface Selection {
  * Grants up to `max` leases. A worker that asks for more than we believe it has room for never learned of some of its
  * leases, because an answer was lost: the oldest that no heartbeat ever listed are handed out once more.
  */
-export function grant(state: State, worker: WorkerRecord, max: number): readonly LeaseGrant[] {
+export function grant(state: State, worker: WorkerRecord, max: number, nonce: string): readonly LeaseGrant[] {
   if (worker.draining || worker.state === "dead") return [];
   const free = state.workforce.free(worker);
   const again = unheardLeases(state, worker, max - free);
   const { tasks } = select(state, worker, Math.min(max, free, GRANT_MAX), state.now);
   const fresh = tasks.map((task): LeaseView => {
-    const assigned = assign(task, worker, state.now);
+    const assigned = assign(task, worker, nonce, state.now);
     state.putTask(assigned);
     const attempt = currentAttempt(assigned);
     if (attempt === undefined) throw new Error(`task ${task.task_id} was assigned without an attempt`);

@@ -1,6 +1,7 @@
 /**
  * Answers to what may be asked of the state. Nothing here changes it.
  */
+import { leaseName } from "./attempts.ts";
 import type { TaskRecord, WorkerRecord } from "./records.ts";
 import type { State } from "./state.ts";
 import type { Page, Query, WorkerView } from "./views.ts";
@@ -11,7 +12,12 @@ export type TaskFilter = Omit<Extract<Query, { readonly type: "tasks" }>, "type"
 export const EXAMINED_MAX = 20_000;
 
 export function workerView(state: State, worker: WorkerRecord): WorkerView {
-  return { ...worker, leases: state.leasesOf(worker.worker_id).map(({ attempt }) => attempt.lease_id) };
+  return {
+    ...worker,
+    leases: state
+      .leasesOf(worker.worker_id)
+      .map(({ task, attempt }) => leaseName(task.task_id, attempt.lease_id)),
+  };
 }
 
 /** Newest first. `worker_id` finds the tasks that this worker holds or ever held. */

@@ -31,7 +31,7 @@ export type AttemptOutcome =
   | "superseded"
   | "cancelled";
 
-/** One grant of a task to a worker. `lease_id` is unique per grant and is the fence. */
+/** One grant of a task to a worker. `lease_id` is unique per grant, is the fence, and is known to its holder alone. */
 export interface AttemptRecord {
   readonly lease_id: string;
   readonly worker_id: string;

@@ -45,6 +45,7 @@ export interface LeaseView {
   readonly current: boolean;
 }
 
+/** `leases`: names of the current ones, without what only their holder knows. */
 export type WorkerView = WorkerRecord & { readonly leases: readonly string[] };
 
 export interface Counts {

@@ -6,7 +6,7 @@
 import type { Command, Refused } from "../coordinator/commands.ts";
 import { type CommandBody, type Coordinator, createLiveness, type Liveness } from "../coordinator/index.ts";
 import type { ProposeAnswer } from "./proposals.ts";
-import type { Applied, HeartbeatResult, Pull, WorkerHeartbeat } from "./rpc.ts";
+import { type Applied, type HeartbeatResult, newNonce, type Pull, type WorkerHeartbeat } from "./rpc.ts";
 
 const PULLS_WAITING_MAX = 10_000;
 
@@ -34,10 +34,12 @@ export class Duties {
   /** Tasks asked for by grants that are proposed but not yet applied. */
   #asked = 0;
   #closedWith: ProposeAnswer | undefined;
+  #attendedAt: number;
 
   constructor(options: DutiesOptions) {
     this.#options = options;
     this.#liveness = createLiveness(options);
+    this.#attendedAt = options.now;
   }
 
   heartbeat(beat: WorkerHeartbeat, now: number): HeartbeatResult | Refused {
@@ -60,20 +62,30 @@ export class Duties {
     return new Promise((settle) => this.#offer({ pull, until: now + pull.wait_ms, settle }, now));
   }
 
-  /** Entries have been applied or time has passed: grants what can be granted, ends what has waited enough. */
-  attend(now: number): void {
+  /** Entries have been `applied` or time has passed: grants what can be granted, ends what has waited enough. */
+  attend(now: number, applied: boolean): void {
     this.#proposeAll(this.#liveness.due(now));
     if (this.#waiting.length === 0) return;
+    if (!applied && now < (this.#pullsDue() ?? Number.POSITIVE_INFINITY)) return;
+    this.#attendedAt = now;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const pull of waiting) this.#offer(pull, now);
   }
 
   get nextDue(): number | undefined {
-    let due = this.#liveness.nextDue;
-    for (const { until } of this.#waiting) due = Math.min(due ?? until, until);
-    const task = this.#waiting.length > 0 ? this.#options.coordinator.nextDue : undefined;
-    return task === undefined ? due : Math.min(due ?? task, task);
+    const beats = this.#liveness.nextDue;
+    const pulls = this.#pullsDue();
+    return beats === undefined ? pulls : Math.min(beats, pulls ?? beats);
+  }
+
+  /** When a waiting pull has waited enough, or a delayed task falls due that was not due when last looked. */
+  #pullsDue(): number | undefined {
+    if (this.#waiting.length === 0) return undefined;
+    let due = Number.POSITIVE_INFINITY;
+    for (const { until } of this.#waiting) due = Math.min(due, until);
+    const task = this.#options.coordinator.nextDue;
+    return task !== undefined && task > this.#attendedAt ? Math.min(due, task) : due;
   }
 
   close(answer: ProposeAnswer): void {
@@ -107,6 +119,7 @@ export class Duties {
       worker_id: pull.worker_id,
       boot_id: pull.boot_id,
       max: pull.max,
+      nonce: newNonce(),
     };
     void this.#options.propose(command).then((answer) => {
       this.#asked -= pull.max;

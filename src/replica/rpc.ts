@@ -13,7 +13,7 @@
  * | `/observe`   | {@link Observe}    | {@link Answer} or {@link Declined}; never waits for a leader, never wakes anybody |
  * | `/fault`     | {@link Fault}      | {@link Answer}; passes while stopped      |
  */
-import type { Command, Outcome, Refused } from "../coordinator/commands.ts";
+import type { Command, Nonce, Outcome, Refused } from "../coordinator/commands.ts";
 import type { Query } from "../coordinator/views.ts";
 
 /** A replica as people and the HTTP contract name it: `coordinator-1`. Its Raft identity is `name.incarnation`. */
@@ -21,6 +21,12 @@ export type ReplicaName = string;
 
 export const REPLICA_HEADER = "x-troika-replica";
 export const REQUEST_ID_HEADER = "x-request-id";
+
+/** For a command that grants leases: made by whoever proposes it. */
+export function newNonce(): Nonce {
+  const bytes = crypto.getRandomValues(new Uint8Array(8));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
 
 export interface Propose {
   readonly command: Command;

@@ -89,6 +89,11 @@ function requestId(request: Request): string {
   return given !== null && /^[A-Za-z0-9._:/+=-]{1,128}$/.test(given) ? given : crypto.randomUUID();
 }
 
+/** The id of a lease is for its holder alone: of it, the log shows task and number. */
+function loggedPath(path: string): string {
+  return path.replace(/(\/leases\/[^/.%]*(?:\.\d+)?)[^/]*/, "$1");
+}
+
 function decoded(params: Matching["params"]): Readonly<Record<string, string>> | undefined {
   try {
     return Object.fromEntries(
@@ -205,6 +210,13 @@ export async function route(request: Request, options: RouterOptions): Promise<R
   response.headers.set("x-request-id", request_id);
   const ms = Date.now() - started;
   countRequest(request.method, name, response.status, ms);
-  log({ replica: "router", request_id, method: request.method, path: instance, status: response.status, ms });
+  log({
+    replica: "router",
+    request_id,
+    method: request.method,
+    path: loggedPath(instance),
+    status: response.status,
+    ms,
+  });
   return response;
 }

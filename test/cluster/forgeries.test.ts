@@ -204,6 +204,8 @@ describe("a completion that is not the holder's changes nothing", () => {
   test("for a lease that was never granted it is 404", async () => {
     const { task_id } = await lease();
     const unknown = [
+      `${task_id}.1`,
+      `${task_id}.1.0000000000000000`,
       `${task_id}.2`,
       `${task_id}.0`,
       `${task_id}.01`,

@@ -234,7 +234,7 @@ test("input and blinding are given to the holder of the lease and to nobody else
     expect(text, path).not.toContain(leaf.slice(2));
   }
   const logged = cluster.logs.join("\n");
-  expect(logged).toContain(`/api/v1/leases/${offer.lease_id}/complete`);
+  expect(logged).toContain(`/api/v1/leases/${task_id}.1/complete`);
   expect(logged).not.toContain(blinding);
   expect(logged).not.toContain(leaf.slice(2));
 });

@@ -279,7 +279,7 @@ describe("a lease ends", () => {
     expect((await prover.release(lease_id)).body).toMatchObject({ task_id, status: "pending" });
     expect((await prover.release(lease_id)).status).toBe(200);
     expect(await taskOf(cluster, task_id)).toMatchObject({ attempts_spent: 0, losses: 0 });
-    expect((await prover.takeOne()).lease_id).toBe(`${task_id}.2`);
+    expect(await prover.takeOne()).toMatchObject({ task_id, attempt: 2 });
   });
 
   test("by the removal of its worker, which is then unknown", async () => {
@@ -309,10 +309,10 @@ describe("a worker that drains", () => {
   test("keeps its leases and gets no more, until a new process registers", async () => {
     await submit(3);
     const prover = await worker("w", 2);
-    const { lease_id } = await prover.takeOne();
+    const { lease_id, task_id } = await prover.takeOne();
     expect((await prover.drain()).body.draining).toBe(true);
     expect((await prover.pull(2)).status).toBe(204);
-    expect((await prover.view()).body).toMatchObject({ draining: true, leases: [lease_id] });
+    expect((await prover.view()).body).toMatchObject({ draining: true, leases: [`${task_id}.1`] });
     expect((await prover.heartbeat([lease_id])).body.leases).toMatchObject([{ directive: "continue" }]);
     expect((await cluster.json("/health")).body.capacity).toEqual({ total: 1, used: 1, available: 0 });
     await prover.release(lease_id);

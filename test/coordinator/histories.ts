@@ -139,12 +139,15 @@ function bodyOf(machine: Machine, one: Exclude<Step, { readonly do: "repeat" }>)
     case "grant": {
       const worker_id = workerAt(one.worker);
       const boot_id = machine.coordinator.workerRecord(worker_id)?.boot_id ?? "none";
-      return { type: "grant-leases", worker_id, boot_id, max: one.max };
+      return { type: "grant-leases", worker_id, boot_id, max: one.max, nonce: nonceOf(machine) };
     }
     case "start":
       return { type: "start-leases", lease_ids: [leaseAt(machine, one.lease).lease_id] };
     case "complete": {
-      const next = one.next === undefined ? {} : { next: { max: one.next, boot_id: `b${one.lease % 2}` } };
+      const next =
+        one.next === undefined
+          ? {}
+          : { next: { max: one.next, boot_id: `b${one.lease % 2}`, nonce: nonceOf(machine) } };
       return {
         type: "complete-lease",
         ...heldBy(machine, one),
@@ -184,6 +187,11 @@ function bodyOf(machine: Machine, one: Exclude<Step, { readonly do: "repeat" }>)
       return { type: "append-event", kind: "Kind", body, ...key };
     }
   }
+}
+
+/** Different for each entry of the log. */
+function nonceOf(machine: Machine): string {
+  return machine.log.length.toString(16).padStart(16, "0");
 }
 
 function workerAt(at: number): string {

@@ -8,7 +8,7 @@ import { COMMAND_MS } from "../../src/coordinator/answers.ts";
 import { ELSEWHERE_MS } from "../../src/coordinator/grant.ts";
 import { createLiveness, type TaskRecord, type WorkerRecord } from "../../src/coordinator/index.ts";
 import { histories, take } from "./histories.ts";
-import { leaseIds, Machine } from "./machine.ts";
+import { leaseIds, leaseName, Machine } from "./machine.ts";
 
 const SPENDING = ["failed", "proof-invalid", "timed-out"];
 const LOSING = ["worker-lost", "missing"];
@@ -52,7 +52,7 @@ function checkWorkers(machine: Machine): void {
     expect(worker?.state).not.toBe("dead");
     held.set(worker?.worker_id ?? "", [
       ...(held.get(worker?.worker_id ?? "") ?? []),
-      attempt?.lease_id ?? "",
+      leaseName(attempt?.lease_id ?? ""),
     ]);
   }
   let used = 0;
@@ -148,7 +148,7 @@ test("a grant hands out exactly the first tasks that are due, and grantable fore
         const expected =
           worker && worker.state !== "dead" ? expectedGrant(machine, worker, step.max, now) : [];
         const { outcome } = take(machine, { ...step, pause: 0 });
-        const granted = outcome.type === "granted" ? leaseIds(outcome.leases) : [];
+        const granted = outcome.type === "granted" ? leaseIds(outcome.leases).map(leaseName) : [];
         expect(granted.filter((lease_id) => !entered.has(lease_id))).toEqual(expected);
         for (const lease_id of granted) expect(machine.leases(`w${step.worker}`)).toContain(lease_id);
         if (foretold === "yes" || foretold === "wait") expect(foretold === "yes").toBe(granted.length > 0);

@@ -36,7 +36,13 @@ describe("a lease", () => {
 
   test("carries what a prover needs", () => {
     machine.submit({ task_id: "b", max_runtime_ms: 500 });
-    const { outcome } = machine.apply({ type: "grant-leases", worker_id: "v", boot_id: "boot-1", max: 1 });
+    const { outcome } = machine.apply({
+      type: "grant-leases",
+      worker_id: "v",
+      boot_id: "boot-1",
+      max: 1,
+      nonce: "",
+    });
     expect(outcome).toEqual({
       type: "granted",
       leases: [
@@ -64,6 +70,8 @@ describe("a lease", () => {
     "a.2",
     "a.01",
     "a.1e0",
+    "a.1.",
+    "a.1.0000000000000000",
     "a.-1",
     "a. 1",
     "a.99999999999999999999",
@@ -72,6 +80,46 @@ describe("a lease", () => {
   ])("by the name %j is unknown", (lease_id) => {
     expect(machine.coordinator.lease(lease_id)).toBeUndefined();
     expect(machine.complete(lease_id, "w")).toMatchObject({ type: "refused", code: "lease-unknown" });
+  });
+});
+
+describe("the id of a lease", () => {
+  const [nonce, other] = ["00000000000000a1", "1234567890123456"];
+  const [secret, guessed] = [`b.1.${nonce}`, `b.1.${other}`];
+
+  beforeEach(() => {
+    machine.submit({ task_id: "b" });
+    expect(machine.grant("v", 1, "boot-1", nonce)).toEqual([secret]);
+  });
+
+  test("ends with what its grant brought along, and nothing shorter or else will do", () => {
+    const before = machine.task("b");
+    for (const lease_id of ["b.1", guessed, "b.1.", `${secret}0`, `b.2.${nonce}`]) {
+      for (const refused of [
+        machine.complete(lease_id, "v"),
+        machine.fail(lease_id, "v", false),
+        reject(lease_id, "v"),
+        release(lease_id, "v"),
+      ]) {
+        expect(refused).toMatchObject({ type: "refused", code: "lease-unknown" });
+      }
+    }
+    expect(machine.task("b")).toBe(before);
+    expect(machine.complete(secret, "v")).toMatchObject({ type: "completed", duplicate: false });
+  });
+
+  test("is shown to everybody without that", () => {
+    expect(machine.coordinator.worker("v")?.leases).toEqual(["b.1"]);
+    expect(JSON.stringify(machine.coordinator.workers())).not.toContain(nonce);
+  });
+
+  test("stays the same when the grant is repeated, and is another for the next one", () => {
+    const body = { type: "grant-leases", worker_id: "w", boot_id: "boot-1", max: 1 } as const;
+    machine.submit({ task_id: "c" });
+    const first = machine.apply({ ...body, nonce }, "id").outcome;
+    expect(machine.apply({ ...body, nonce: other }, "id").outcome).toEqual(first);
+    release(secret, "v");
+    expect(machine.grant("v", 1, "boot-1", other)).toEqual([`b.2.${other}`]);
   });
 });
 

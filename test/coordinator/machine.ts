@@ -66,8 +66,8 @@ export class Machine {
   }
 
   /** Ids of the leases granted. */
-  grant(worker_id: string, max: number, boot_id = "boot-1"): readonly string[] {
-    const { outcome } = this.apply({ type: "grant-leases", worker_id, boot_id, max });
+  grant(worker_id: string, max: number, boot_id = "boot-1", nonce = ""): readonly string[] {
+    const { outcome } = this.apply({ type: "grant-leases", worker_id, boot_id, max, nonce });
     if (outcome.type !== "granted") throw new Error(`not granted: ${JSON.stringify(outcome)}`);
     return leaseIds(outcome.leases);
   }
@@ -78,7 +78,7 @@ export class Machine {
     options: { digest?: string; next_max?: number; next_boot_id?: string } = {},
   ): Outcome {
     const { digest = `proof of ${lease_id}`, next_max, next_boot_id = "boot-1" } = options;
-    const next = next_max === undefined ? {} : { next: { max: next_max, boot_id: next_boot_id } };
+    const next = next_max === undefined ? {} : { next: { max: next_max, boot_id: next_boot_id, nonce: "" } };
     const proof = { of: digest };
     return this.apply({ type: "complete-lease", lease_id, worker_id, proof, proof_digest: digest, ...next })
       .outcome;
@@ -117,6 +117,11 @@ export function taskOf(task: Partial<SubmitTask["task"]> & { readonly task_id: s
 
 export function leaseIds(leases: readonly LeaseGrant[]): readonly string[] {
   return leases.map(({ lease_id }) => lease_id);
+}
+
+/** A lease id without the part that only its holder knows. */
+export function leaseName(lease_id: string): string {
+  return lease_id.replace(/\.[0-9a-f]{16}$/, "");
 }
 
 /** Every record as canonical text, to be compared. */

@@ -70,7 +70,7 @@ describe("a grant", () => {
     const machine = new Machine();
     machine.register("w", { slots: 2 });
     machine.submit({ task_id: "a" });
-    const body = { type: "grant-leases", worker_id: "w", boot_id: "boot-1", max: 1 } as const;
+    const body = { type: "grant-leases", worker_id: "w", boot_id: "boot-1", max: 1, nonce: "" } as const;
     const first = machine.apply(body, "pull-1");
     machine.submit({ task_id: "b" });
     expect(machine.apply(body, "pull-1")).toEqual(first);
@@ -80,7 +80,7 @@ describe("a grant", () => {
   test("is refused to a worker that is unknown, dead or an older process", () => {
     const machine = new Machine();
     const ask = () =>
-      machine.apply({ type: "grant-leases", worker_id: "w", boot_id: "boot-1", max: 1 }).outcome;
+      machine.apply({ type: "grant-leases", worker_id: "w", boot_id: "boot-1", max: 1, nonce: "" }).outcome;
     expect(ask()).toMatchObject({ type: "refused", code: "worker-unknown" });
     machine.register("w", { boot_id: "boot-2" });
     expect(ask()).toMatchObject({ type: "refused", code: "boot-superseded" });

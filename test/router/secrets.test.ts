@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createProver, type Prover } from "../../worker-sim/prover/index.ts";
 import { allHealthy, type Cluster, ready, startCluster } from "../cluster/harness.ts";
-import { attemptsOf, prove, submitTask, TestProver, taskOf } from "../cluster/provers.ts";
+import { prove, submitTask, TestProver, taskOf } from "../cluster/provers.ts";
 
 let cluster: Cluster;
 let prover: Prover;
@@ -34,15 +34,63 @@ describe("a completion repeated by somebody who only reads", () => {
 
     const seen = await taskOf(cluster, done);
     const body = { worker_id: seen.worker_id, proof: seen.proof, public_inputs: seen.public_inputs };
-    const attempts = await attemptsOf(cluster, done);
     for (const next of [{ max: 1_000 }, { max: 1_000, boot_id: "guessed" }]) {
       const path = `/api/v1/leases/${lease.lease_id}/complete`;
       const { status, body: answer } = await cluster.post(path, { ...body, next });
       expect([status, answer.duplicate, answer.leases]).toEqual([200, true, []]);
     }
-    expect(attempts).toHaveLength(1);
     expect((await taskOf(cluster, waiting)).status).toBe("pending");
     expect((await worker.view()).body.leases).toHaveLength(1);
     await worker.release(held.lease_id);
+  });
+});
+
+describe("the id of a lease", () => {
+  it("is shown to nobody but its holder, and without it the lease cannot be ended", async () => {
+    const worker = new TestProver(cluster, "holder");
+    await worker.register();
+    await submitTask(cluster);
+    const { lease_id, task_id, attempt } = await worker.takeOne();
+    const name = `${task_id}.${attempt}`;
+    const secret = lease_id.slice(`${name}.`.length);
+    expect(secret).toMatch(/^[0-9a-f]{16}$/);
+
+    for (const path of [
+      `/api/v1/tasks/${task_id}`,
+      `/api/v1/tasks/${task_id}/attempts`,
+      "/api/v1/tasks",
+      "/api/v1/workers",
+      `/api/v1/workers/${worker.worker_id}`,
+      "/events",
+      "/metrics",
+      "/health",
+      "/status",
+    ]) {
+      const text = await (await cluster.fetch(path)).text();
+      expect([path, text.includes(secret), text.includes(worker.boot_id)]).toEqual([path, false, false]);
+    }
+    expect((await worker.view()).body.leases).toEqual([name]);
+
+    for (const known of [name, `${name}.${"0".repeat(16)}`]) {
+      for (const ended of [await worker.fail(known, { retryable: false }), await worker.release(known)]) {
+        expect([ended.status, ended.body.code]).toEqual([404, "lease-unknown"]);
+      }
+    }
+    expect(await taskOf(cluster, task_id)).toMatchObject({ status: "assigned", attempts_spent: 0 });
+    expect((await worker.release(lease_id)).status).toBe(200);
+  });
+
+  it("does not stand in the log", async () => {
+    const worker = new TestProver(cluster, "logged");
+    await worker.register();
+    await submitTask(cluster);
+    const { lease_id, task_id, attempt } = await worker.takeOne();
+    await worker.release(lease_id);
+    await worker.fail(lease_id.replaceAll(".", "%2e"));
+    const logged = cluster.logs.filter((line) => line.includes(task_id));
+    expect(logged.some((line) => line.includes(`path=/api/v1/leases/${task_id}.${attempt}/release`))).toBe(
+      true,
+    );
+    expect(logged.filter((line) => line.includes(lease_id.slice(-16)))).toEqual([]);
   });
 });

@@ -8,7 +8,7 @@ import { validate } from "../../api/validation.ts";
 import { type CompletionRequest, completion, failure, release } from "../../api/workers.ts";
 import type { CompleteLease } from "../../coordinator/commands.ts";
 import { circuits } from "../../proofs/index.ts";
-import type { LeaseView } from "../../replica/rpc.ts";
+import { type LeaseView, newNonce } from "../../replica/rpc.ts";
 import { readJson } from "../body.ts";
 import type { Cluster, Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
@@ -40,7 +40,7 @@ async function digestOf(proof: unknown): Promise<string | undefined> {
 /** Who asks for more without saying which process it is gets nothing, and its proof counts all the same. */
 function asked(next: CompletionRequest["next"]): Pick<CompleteLease, "next"> {
   if (next === undefined || next.max === 0 || next.boot_id === undefined) return {};
-  return { next: { max: next.max, boot_id: next.boot_id } };
+  return { next: { max: next.max, boot_id: next.boot_id, nonce: newNonce() } };
 }
 
 function leaseId(context: RequestContext): string {
