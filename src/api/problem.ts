@@ -33,6 +33,7 @@ const kinds = {
   "not-founded": { status: 503, title: "Group not founded yet", retryable: true },
   "storage-lost": { status: 503, title: "Replica lost its storage", retryable: true },
   overloaded: { status: 503, title: "Overloaded", retryable: true },
+  "version-unknown": { status: 503, title: "Replica runs older code", retryable: true },
   "replica-stopped": { status: 503, title: "Replica stopped", retryable: true },
   "replica-unreachable": { status: 503, title: "Replica unreachable", retryable: true },
   "not-configured": { status: 503, title: "Not configured", retryable: false },

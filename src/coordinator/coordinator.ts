@@ -194,9 +194,15 @@ const TYPES: ReadonlySet<string> = new Set<Command["type"]>([
   "append-event",
 ]);
 
-function check(command: Command, { index }: EntryPlace): void {
+/** Whether this version can apply a command. Whoever appends one asks first: what is committed must be applied. */
+export function knows(command: Command): boolean {
   const { v, type } = command as { readonly v: unknown; readonly type: unknown };
-  if (v === 1 && typeof type === "string" && TYPES.has(type)) return;
+  return v === 1 && typeof type === "string" && TYPES.has(type);
+}
+
+function check(command: Command, { index }: EntryPlace): void {
+  if (knows(command)) return;
+  const { v, type } = command as { readonly v: unknown; readonly type: unknown };
   throw new Error(
     `entry ${index}: command ${String(type)} of version ${String(v)} is unknown here: upgrade this replica`,
   );

@@ -22,13 +22,14 @@ export class Chain {
   readonly #run: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #due = Number.POSITIVE_INFINITY;
-  #born: number | undefined;
+  #born: number;
   #subrequests = 0;
   #askedAt = Number.NEGATIVE_INFINITY;
   /** The most subrequests that one invocation has had to carry; shown in the metrics. */
   longest = 0;
 
-  constructor(limits: ChainLimits, run: () => void) {
+  constructor(limits: ChainLimits, now: number, run: () => void) {
+    this.#born = now;
     this.#limits = limits;
     this.#run = run;
   }
@@ -37,7 +38,6 @@ export class Chain {
   entered(now: number): void {
     const { age_ms, subrequests } = this.#limits;
     const young =
-      this.#born !== undefined &&
       now - this.#born < Math.min(RENEW_AFTER_MS_MAX, age_ms / 2) &&
       this.#subrequests < Math.min(RENEW_AFTER_SUBREQUESTS_MAX, subrequests / 2);
     if (young) return;
@@ -56,10 +56,15 @@ export class Chain {
 
   /** Whether the next message to a follower should ask it for a request of its own. True once per asking. */
   exhausted(now: number): boolean {
-    if (this.#born === undefined || now - this.#askedAt < ASK_AGAIN_MS) return false;
+    if (now - this.#askedAt < ASK_AGAIN_MS) return false;
     const due = now - this.#born >= this.#limits.age_ms || this.#subrequests >= this.#limits.subrequests;
     if (due) this.#askedAt = now;
     return due;
+  }
+
+  /** When the timer that is armed should have run; undefined while none is. */
+  get due(): number | undefined {
+    return this.#timer === undefined ? undefined : this.#due;
   }
 
   /** Run at `due` at the latest. An earlier timer stays: running early does no harm. */

@@ -1,6 +1,6 @@
 /**
- * Peer bodies and log rows as JSON text. An entry is encoded once and its text shared by the log row and by every
- * append that carries it: entries are immutable, so the cache can be keyed by the object itself.
+ * Peer bodies and log rows as JSON text. A command is encoded once and its text shared by the log row and by every
+ * append that carries it: commands and entries are immutable, so the caches can be keyed by the objects themselves.
  */
 import type { Command } from "../coordinator/commands.ts";
 import type { Entry, Message } from "../raft/index.ts";
@@ -33,20 +33,61 @@ export function checkVersion(what: string, value: unknown): void {
   }
 }
 
-const texts = new WeakMap<LogEntry, string>();
+interface Encoded {
+  readonly text: string;
+  /** In UTF-8. */
+  readonly bytes: number;
+}
 
-export function encodeEntry(entry: LogEntry): string {
-  let text = texts.get(entry);
-  if (text === undefined) {
-    text = JSON.stringify(entry);
-    texts.set(entry, text);
+const encodedCommands = new WeakMap<Command, Encoded>();
+const encodedEntries = new WeakMap<LogEntry, Encoded>();
+const NOT_ASCII = /[\u0080-\uffff]/;
+const utf8 = new TextEncoder();
+
+function encoded(text: string): Encoded {
+  return { text, bytes: NOT_ASCII.test(text) ? utf8.encode(text).byteLength : text.length };
+}
+
+function encodeCommand(command: Command): Encoded {
+  let made = encodedCommands.get(command);
+  if (made === undefined) {
+    made = encoded(JSON.stringify(command));
+    encodedCommands.set(command, made);
   }
-  return text;
+  return made;
+}
+
+/** Bytes of a command's JSON text in UTF-8: what limits are measured in. */
+export function bytesOf(command: Command): number {
+  return encodeCommand(command).bytes;
+}
+
+function encodeEntry(entry: LogEntry): Encoded {
+  let made = encodedEntries.get(entry);
+  if (made === undefined) {
+    if (entry.type === "command") {
+      const { command, ...header } = entry;
+      const { text, bytes } = encodeCommand(command);
+      const head = `${JSON.stringify(header).slice(0, -1)},"command":`;
+      made = { text: `${head}${text}}`, bytes: head.length + bytes + 1 };
+    } else made = encoded(JSON.stringify(entry));
+    encodedEntries.set(entry, made);
+  }
+  return made;
+}
+
+/** Bytes that an entry takes in a log row or in a message. */
+export function entryBytes(entry: LogEntry): number {
+  return encodeEntry(entry).bytes;
+}
+
+function join(entries: readonly LogEntry[]): string {
+  return entries.map((entry) => encodeEntry(entry).text).join(",");
 }
 
 /** The body of one log row: a batch of entries. */
 export function encodeBatch(entries: readonly LogEntry[]): string {
-  return `{"v":${FORMAT_VERSION},"entries":[${entries.map(encodeEntry).join(",")}]}`;
+  return `{"v":${FORMAT_VERSION},"entries":[${join(entries)}]}`;
 }
 
 export function decodeBatch(text: string, where: string): readonly LogEntry[] {
@@ -58,7 +99,7 @@ export function decodeBatch(text: string, where: string): readonly LogEntry[] {
 function encodeMessage(message: PeerMessage): string {
   if (message.type !== "append-request") return JSON.stringify(message);
   const { entries, ...rest } = message;
-  return `${JSON.stringify(rest).slice(0, -1)},"entries":[${entries.map(encodeEntry).join(",")}]}`;
+  return `${JSON.stringify(rest).slice(0, -1)},"entries":[${join(entries)}]}`;
 }
 
 /** What every peer body says about its sender. */

@@ -6,10 +6,10 @@
  * Group commit: while one flush is under way, commands that arrive wait for the next batch; never more than one.
  */
 import type { Command, Refused } from "../coordinator/commands.ts";
-import { type Coordinator, createCoordinator, createMemoryRecords } from "../coordinator/index.ts";
+import { type Coordinator, createCoordinator, createMemoryRecords, knows } from "../coordinator/index.ts";
 import { createRaft, type Raft, type Ready, type Refusal, type Status } from "../raft/index.ts";
 import { Chain } from "./chain.ts";
-import type { PeerMessage } from "./codec.ts";
+import { bytesOf, type PeerMessage } from "./codec.ts";
 import { Duties } from "./duties.ts";
 import { nameOf, Peers, type PeersOptions } from "./peers.ts";
 import { COMMAND_BYTES_MAX, Proposals, type ProposeAnswer } from "./proposals.ts";
@@ -17,6 +17,7 @@ import { type Grant, Reads } from "./reads.ts";
 import type { Declined, HeartbeatResult, Leadership, Pull, WorkerHeartbeat } from "./rpc.ts";
 import { BATCH_BYTES_MAX, type Store } from "./store.ts";
 
+const CATCH_UP_PACE = 0.1;
 const MEBIBYTE = 1024 * 1024;
 
 export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachable" | "chain"> {
@@ -49,6 +50,13 @@ export class Engine {
   #duties: Duties | undefined;
   #reign: { readonly role: Status["role"]; readonly leader: string | undefined; readonly term: number };
   #flushing = false;
+  #flushed: Promise<void> = Promise.resolve();
+  /** The event that follows the flush under way, if somebody waits for it. */
+  #turn: Promise<void> | undefined;
+  #attendedIndex = 0;
+  /** How far the core's clock is behind, because this replica was held up; it catches up by degrees. */
+  #behind = 0;
+  #readAt = 0;
   #closed = false;
   appliedIndex = 0;
   #appliedSinceChanges = 0;
@@ -59,7 +67,7 @@ export class Engine {
     const { store, configuration, id } = options;
     this.#options = options;
     this.coordinator = createCoordinator({ records: createMemoryRecords() });
-    this.chain = new Chain(configuration.invocation, () => this.event(() => {}));
+    this.chain = new Chain(configuration.invocation, options.now(), () => this.event(() => {}));
     this.peers = new Peers({
       ...options,
       chain: this.chain,
@@ -89,7 +97,7 @@ export class Engine {
       },
       now: options.now(),
       random: Math.random,
-      sizeOf: (command) => this.#proposals.sizeOf(command),
+      sizeOf: bytesOf,
       preVote: true,
       checkQuorum: true,
       reads: { type: "quorum" },
@@ -114,12 +122,29 @@ export class Engine {
   event(input: () => void): void {
     if (this.#closed) return;
     try {
-      this.raft.tick(this.#options.now());
+      this.raft.tick(this.#now());
       input();
       this.#drain();
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /**
+   * The engine's clock. A replica that was itself held up (a busy isolate, a long computation) cannot judge the others'
+   * silence: their messages wait in its inbox. So the time by which its timer ran late does not count at once, it is
+   * made up for at a tenth of the pace. Only elections depend on it; reads and commits never do.
+   */
+  #now(): number {
+    const now = this.#options.now();
+    const { due } = this.chain;
+    if (due !== undefined) {
+      const late = now - this.#behind - due;
+      if (late > this.#options.configuration.heartbeat_ms) this.#behind += late;
+      else this.#behind = Math.max(0, this.#behind - (now - this.#readAt) * CATCH_UP_PACE);
+    }
+    this.#readAt = now;
+    return now - this.#behind;
   }
 
   receive(messages: readonly PeerMessage[]): void {
@@ -137,9 +162,24 @@ export class Engine {
 
   propose(command: Command): Promise<ProposeAnswer> {
     if (this.#closed) return Promise.resolve({ type: "stopped" });
+    if (!knows(command)) {
+      const detail = `this replica does not know ${command.type} of version ${command.v}: upgrade it, it runs older code than the router`;
+      return Promise.resolve({ type: "unavailable", code: "version-unknown", detail, retry_after_ms: 1000 });
+    }
     const answer = this.#proposals.enqueue(command);
     if (!this.#flushing) this.event(() => this.#appendQueued());
+    else {
+      // The first one that has to wait goes on after the flush, in its own invocation: a chain of flushes that
+      // lived in the first one's would exhaust that invocation's subrequests.
+      this.#turn ??= this.#afterFlush();
+    }
     return answer;
+  }
+
+  async #afterFlush(): Promise<void> {
+    while (this.#flushing) await this.#flushed;
+    this.#turn = undefined;
+    this.event(() => this.#appendQueued());
   }
 
   async pull(pull: Pull): Promise<ProposeAnswer> {
@@ -154,7 +194,7 @@ export class Engine {
   }
 
   heard(workerId: string, bootId: string): void {
-    this.#duties?.heard(workerId, bootId, this.#options.now());
+    this.#duties?.heard(workerId, bootId, this.#now());
   }
 
   expiresAt(leaseId: string): number | undefined {
@@ -228,7 +268,7 @@ export class Engine {
   #duty<Result>(duty: (duties: Duties, now: number) => Result): Result | Declined {
     let result: Result | Declined = this.notLeader();
     this.event(() => {
-      if (this.#duties) result = duty(this.#duties, this.#options.now());
+      if (this.#duties) result = duty(this.#duties, this.#now());
     });
     return result;
   }
@@ -253,15 +293,17 @@ export class Engine {
     let wrote = this.#carryOutAll();
     this.#observeReign();
     if (this.#duties) {
-      this.#duties.attend(this.#options.now());
-      if (!this.#flushing) {
+      this.#duties.attend(this.#now(), this.appliedIndex > this.#attendedIndex);
+      this.#attendedIndex = this.appliedIndex;
+      // Only before the event's first write: appends that are sent after it wait for the flush.
+      if (!wrote && !this.#flushing) {
         this.#appendQueued();
-        wrote = this.#carryOutAll() || wrote;
+        wrote = this.#carryOutAll();
       }
     }
     if (wrote) this.#flush();
     const due = [this.raft.wakeAt, this.#duties?.nextDue].filter((instant) => instant !== undefined);
-    this.chain.arm(due.length > 0 ? Math.min(...due) : undefined, this.#options.now());
+    this.chain.arm(due.length > 0 ? Math.min(...due) : undefined, this.#now());
   }
 
   /** Whether anything was written. */
@@ -278,7 +320,7 @@ export class Engine {
     this.peers.send(ready.sendNow);
     let wrote = false;
     if (ready.persist) {
-      if (ready.persist.mustSync || ready.sendAfterPersist.length > 0) {
+      if (ready.persist.mustSync) {
         store.write(ready.persist);
         wrote = true;
       } else if (ready.persist.hardState) store.hint(ready.persist.hardState);
@@ -319,10 +361,10 @@ export class Engine {
   #flush(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    this.#options.sync().then(
+    this.#flushed = this.#options.sync().then(
       () => {
         this.#flushing = false;
-        if (this.#proposals.queued > 0) this.event(() => this.#appendQueued());
+        if (this.#proposals.queued > 0 && !this.#turn) this.event(() => this.#appendQueued());
       },
       (error) => this.#fail(error),
     );
@@ -332,12 +374,12 @@ export class Engine {
   #established(term: number): void {
     const { status } = this.raft;
     if (status.role !== "leader" || status.term !== term || this.#duties) return;
-    const { configuration, now, log } = this.#options;
+    const { configuration, log } = this.#options;
     log(`raft: leadership established term=${term} index=${this.appliedIndex}`);
     this.#duties = new Duties({
       coordinator: this.coordinator,
       lease_ms: configuration.lease_ms,
-      now: now(),
+      now: this.#now(),
       propose: (command) => this.#proposals.enqueue(command),
       wake: () => this.event(() => {}),
       place: () => ({ index: this.appliedIndex, term }),

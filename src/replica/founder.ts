@@ -99,9 +99,14 @@ export class Founder {
     const others = names.filter((other) => other !== name);
     const answers = await Promise.all(others.map((other) => this.#introductionOf(other)));
     this.#inquiring = false;
-    if (this.#founding || silenced()) return;
+    if (this.#founding) return;
+    if (silenced()) {
+      this.#inquiredAt = Number.NEGATIVE_INFINITY;
+      return;
+    }
     this.#consider(answers.flatMap((answer) => answer ?? []));
-    if (!this.#founding && name === names[0]) setTimeout(() => void this.inquire(), recovery_retry_ms + 1);
+    const goesOn = !this.#founding && this.#waiting.code === "not-founded" && name === names[0];
+    if (goesOn) setTimeout(() => void this.inquire(), recovery_retry_ms + 1);
   }
 
   /** Somebody who holds a founding has sent it. */

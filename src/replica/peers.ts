@@ -32,8 +32,14 @@ export interface PeersOptions {
   readonly report: (text: string) => void;
 }
 
+/** Messages that answer one of this replica's own: the only ones that a response may carry. */
+function isAnswer({ type }: PeerMessage): boolean {
+  return type.endsWith("-response");
+}
+
 interface PeerState {
   failures: number;
+  failedAt: number;
   retryAt: number;
   heardAt: number;
 }
@@ -59,7 +65,11 @@ export class Peers {
     this.#closed = true;
   }
 
-  /** Runs `handle`; what it sends to `peer` is returned, to travel in the response, instead of being posted. */
+  /**
+   * Runs `handle`; what it answers to `peer` is returned, to travel in the response, instead of being posted. Only
+   * answers travel there: whatever asks for a promise must arrive as an event of its own, because an instance that was
+   * superseded finds that out only when an event starts or when it touches storage.
+   */
   answering(peer: string, handle: () => void): readonly PeerMessage[] {
     const capture = { to: peer, messages: [] };
     this.#capture = capture;
@@ -75,7 +85,7 @@ export class Peers {
     if (this.#closed) return;
     const groups = new Map<string, PeerMessage[]>();
     for (const message of messages) {
-      if (this.#capture?.to === message.to) {
+      if (this.#capture?.to === message.to && isAnswer(message)) {
         this.#capture.messages.push(message);
         continue;
       }
@@ -112,6 +122,7 @@ export class Peers {
     const answer = chain.exhausted(now()) ? "request" : "response";
     const body = encodePeerBody(this.#header(to, answer), messages);
     chain.countSubrequest();
+    const startedAt = now();
     try {
       const timeout = Math.max(CALL_TIMEOUT_MS_MIN, 2 * configuration.loyalty_ms);
       const response = await namespace.call(nameOf(to), "/peer", body, timeout);
@@ -121,21 +132,33 @@ export class Peers {
       if (this.#closed || fault().isolated) return;
       if (given.type === "messages") {
         this.heardFrom(to, now());
-        if (given.messages.length > 0) receive(given.messages);
+        const answers = given.messages.filter(isAnswer);
+        if (answers.length > 0) receive(answers);
         return;
       }
       if (given.type === "blank") this.#options.blank(nameOf(to), given.incarnation);
       throw new Error(given.type === "blank" ? "it has no configuration" : given.detail);
     } catch (error) {
-      state.failures++;
-      if (state.failures >= FAILURES_BEFORE_PAUSE) state.retryAt = now() + configuration.recovery_retry_ms;
-      if (state.failures === FAILURES_BEFORE_PAUSE) {
+      // Calls that were under way together fail together: one hiccup counts once.
+      const again = startedAt >= state.failedAt;
+      if (again) {
+        state.failures++;
+        state.failedAt = now();
+      }
+      if (state.failures >= FAILURES_BEFORE_PAUSE) state.retryAt = now() + this.#pause;
+      if (again && state.failures === FAILURES_BEFORE_PAUSE) {
         this.#options.report(
           `peer ${to} unreachable: ${error instanceof Error ? error.message : String(error)}`,
         );
       }
       if (!this.#closed) unreachable(to);
     }
+  }
+
+  /** Between attempts to reach a lost peer; never so long that a leader which is back goes unheard for a loyalty period. */
+  get #pause(): number {
+    const { recovery_retry_ms, loyalty_ms, heartbeat_ms } = this.#options.configuration;
+    return Math.min(recovery_retry_ms, Math.max(heartbeat_ms, (loyalty_ms - heartbeat_ms) / 2));
   }
 
   /** Asks the leader for an index that makes a read linearizable; `undefined` if it does not say. */
@@ -170,7 +193,7 @@ export class Peers {
   #state(peer: string): PeerState {
     let state = this.#states.get(peer);
     if (!state) {
-      state = { failures: 0, retryAt: 0, heardAt: 0 };
+      state = { failures: 0, failedAt: 0, retryAt: 0, heardAt: 0 };
       this.#states.set(peer, state);
     }
     return state;

@@ -3,12 +3,13 @@
  * holds the request that waits for it. The queue is bounded in number and bytes.
  */
 import type { Command } from "../coordinator/commands.ts";
+import { bytesOf } from "./codec.ts";
 import type { Applied, Declined } from "./rpc.ts";
 
 const QUEUE_COMMANDS_MAX = 10_000;
 const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
-/** A command holds one input, event or operation of at most 1 MiB, and what belongs to it. */
-export const COMMAND_BYTES_MAX = 1024 * 1024 + 64 * 1024;
+/** A row of the log, which holds at least one command and a little more, may have 2 MB on the platform. */
+export const COMMAND_BYTES_MAX = 1_900_000;
 
 export type ProposeAnswer = Applied | Declined;
 
@@ -30,7 +31,6 @@ export class Proposals {
   /** In order of index. `#settled` of them, from the front, are done with. */
   #appended: Appended[] = [];
   #settled = 0;
-  readonly #sizes = new WeakMap<Command, number>();
 
   get queued(): number {
     return this.#queue.length;
@@ -40,18 +40,8 @@ export class Proposals {
     return this.#queue.length + this.#appended.length - this.#settled;
   }
 
-  /** Bytes of a command's JSON text, measured once. */
-  sizeOf(command: Command): number {
-    let size = this.#sizes.get(command);
-    if (size === undefined) {
-      size = JSON.stringify(command).length;
-      this.#sizes.set(command, size);
-    }
-    return size;
-  }
-
   enqueue(command: Command): Promise<ProposeAnswer> {
-    const bytes = this.sizeOf(command);
+    const bytes = bytesOf(command);
     if (bytes > COMMAND_BYTES_MAX) {
       const detail = `the command has ${bytes} bytes of JSON; ${COMMAND_BYTES_MAX} are allowed`;
       return Promise.resolve({ type: "unavailable", code: "too-large", detail, retry_after_ms: 0 });

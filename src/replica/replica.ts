@@ -135,6 +135,7 @@ export class Replica extends DurableObject<Env> {
 
   /** The engine of a founded replica, brought to life if need be; a blank one goes on with its birth. */
   #awake(): Engine | undefined {
+    if (this.#fault.stopped) return undefined;
     if (this.#engine) return this.#engine;
     const founder = this.#born();
     const { founding, id } = founder;
@@ -276,7 +277,7 @@ export class Replica extends DurableObject<Env> {
         break;
     }
     if (this.#fault !== before) this.#store.setState("fault", this.#fault);
-    if (before.stopped && !this.#fault.stopped) this.#awake();
+    if (!this.#fault.stopped && !this.#fault.isolated) this.#awake();
     return Response.json({ type: "answer", applied_index: 0, result: this.#fault } satisfies Answer);
   }
 }

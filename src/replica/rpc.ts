@@ -109,7 +109,13 @@ export type Declined =
   /** Nothing happened. */
   | {
       readonly type: "unavailable";
-      readonly code: "no-leader" | "overloaded" | "not-founded" | "storage-lost" | "too-large";
+      readonly code:
+        | "no-leader"
+        | "overloaded"
+        | "not-founded"
+        | "storage-lost"
+        | "too-large"
+        | "version-unknown";
       readonly detail: string;
       readonly retry_after_ms: number;
     }

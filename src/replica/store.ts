@@ -13,7 +13,7 @@ import {
   checkVersion,
   decodeBatch,
   encodeBatch,
-  encodeEntry,
+  entryBytes,
   FORMAT_VERSION,
   type LogEntry,
 } from "./codec.ts";
@@ -21,7 +21,7 @@ import {
 /** Rows are limited to 2 MB by the platform; a batch closes at half of it. */
 export const BATCH_BYTES_MAX = 1024 * 1024;
 /** Recent entries kept decoded in memory for followers; older ones are read from their rows. */
-const CACHE_ENTRIES_MAX = 8192;
+const CACHE_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Stored, so that a fault survives eviction and restart until it is lifted. */
 export interface FaultState {
@@ -42,6 +42,7 @@ interface StateValues {
 interface Row {
   readonly first: number;
   readonly last: number;
+  readonly bytes: number;
 }
 
 export class Store implements LogReader<Command> {
@@ -50,7 +51,10 @@ export class Store implements LogReader<Command> {
   /** Where each term begins in the log, oldest first. */
   #terms: { readonly first: LogIndex; readonly term: Term }[] = [];
   #rows: Row[] = [];
+  /** The newest entries, from the first one of the row at `#cachedFrom` on. */
   #cache: LogEntry[] = [];
+  #cachedFrom = 0;
+  #cacheBytes = 0;
   #commitHint: LogIndex = 0;
   #durable: { readonly term: Term; readonly vote: string | undefined } = { term: 0, vote: undefined };
   rowsWritten = 0;
@@ -92,11 +96,17 @@ export class Store implements LogReader<Command> {
   read(start: LogIndex, end: LogIndex, maxBytes: number): readonly LogEntry[] {
     const entries: LogEntry[] = [];
     let bytes = 0;
-    for (const entry of this.#entriesFrom(start)) {
-      if (entry.index >= end) break;
-      bytes += encodeEntry(entry).length;
-      if (entries.length > 0 && bytes > maxBytes) break;
-      entries.push(entry);
+    for (let at = this.#rowHolding(start); at < this.#rows.length; at++) {
+      const row = this.#rows[at];
+      if (!row || row.first >= end) break;
+      // An entry's share of its row is near enough: limits are about memory, and measuring would encode it again.
+      const share = Math.ceil(row.bytes / (row.last - row.first + 1));
+      for (const entry of this.#entriesOf(at, row)) {
+        if (entry.index < start) continue;
+        bytes += share;
+        if (entry.index >= end || (entries.length > 0 && bytes > maxBytes)) return entries;
+        entries.push(entry);
+      }
     }
     return entries;
   }
@@ -171,17 +181,28 @@ export class Store implements LogReader<Command> {
         throw new Error(`log row ${row.first} does not follow entry ${this.lastIndex}`);
       }
       this.#commitHint = Math.max(this.#commitHint, row.commit_hint);
-      this.#remember(row, decodeBatch(row.body, `log row ${row.first}`));
+      const { first, last } = row;
+      this.#remember({ first, last, bytes: row.body.length }, decodeBatch(row.body, `log row ${first}`));
     }
   }
 
   #remember(row: Row, entries: readonly LogEntry[]): void {
-    this.#rows.push({ first: row.first, last: row.last });
+    this.#rows.push(row);
     for (const entry of entries) {
       if (this.#terms.at(-1)?.term !== entry.term) this.#terms.push({ first: entry.index, term: entry.term });
       this.#cache.push(entry);
     }
-    if (this.#cache.length > 2 * CACHE_ENTRIES_MAX) this.#cache = this.#cache.slice(-CACHE_ENTRIES_MAX);
+    this.#cacheBytes += row.bytes;
+    if (this.#cacheBytes > 2 * CACHE_BYTES_MAX) this.#shrinkCache();
+  }
+
+  #shrinkCache(): void {
+    while (this.#cacheBytes > CACHE_BYTES_MAX && this.#cachedFrom < this.#rows.length - 1) {
+      this.#cacheBytes -= this.#rows[this.#cachedFrom]?.bytes ?? 0;
+      this.#cachedFrom++;
+    }
+    const first = this.#rows[this.#cachedFrom]?.first ?? 0;
+    this.#cache = this.#cache.slice(first - (this.#cache[0]?.index ?? first));
   }
 
   #append(entries: readonly LogEntry[]): void {
@@ -192,12 +213,13 @@ export class Store implements LogReader<Command> {
       for (; to < entries.length; to++) {
         const entry = entries[to];
         if (!entry) break;
-        bytes += encodeEntry(entry).length;
-        if (to > from && bytes > BATCH_BYTES_MAX) break;
+        const size = entryBytes(entry);
+        if (to > from && bytes + size > BATCH_BYTES_MAX) break;
+        bytes += size;
       }
       const batch = entries.slice(from, to);
       const first = batch[0]?.index ?? 0;
-      const row = { first, last: first + batch.length - 1 };
+      const row = { first, last: first + batch.length - 1, bytes };
       this.rowsWritten += this.#sql.exec(
         "INSERT INTO log (first, last, commit_hint, body) VALUES (?, ?, ?, ?)",
         row.first,
@@ -213,31 +235,24 @@ export class Store implements LogReader<Command> {
   /** Deletes every entry from `index` onwards. */
   #truncate(index: LogIndex): void {
     if (index > this.lastIndex) return;
-    const holding = this.#rows[this.#rowHolding(index)];
-    const cut = holding && holding.first < index ? holding : undefined;
-    const kept = cut ? [...this.#entriesFrom(cut.first)].filter((entry) => entry.index < index) : [];
-    this.rowsWritten += this.#sql.exec("DELETE FROM log WHERE first >= ?", cut?.first ?? index).rowsWritten;
-    const boundary = cut?.first ?? index;
-    this.#rows = this.#rows.filter((row) => row.first < boundary);
-    this.#terms = this.#terms.filter((run) => run.first < boundary);
-    const cacheFirst = this.#cache[0]?.index ?? boundary;
-    this.#cache.length = Math.max(0, Math.min(this.#cache.length, boundary - cacheFirst));
+    const at = this.#rowHolding(index);
+    const cut = this.#rows[at];
+    if (!cut) throw new Error(`no row holds entry ${index}; the log ends at ${this.lastIndex}`);
+    const kept = this.#entriesOf(at, cut).filter((entry) => entry.index < index);
+    this.rowsWritten += this.#sql.exec("DELETE FROM log WHERE first >= ?", cut.first).rowsWritten;
+    this.#rows.length = at;
+    this.#terms = this.#terms.filter((run) => run.first < cut.first);
+    this.#cachedFrom = Math.min(this.#cachedFrom, at);
+    const cacheFirst = this.#rows[this.#cachedFrom]?.first ?? cut.first;
+    this.#cache.length = Math.max(0, Math.min(this.#cache.length, cut.first - cacheFirst));
+    this.#cacheBytes = this.#rows.slice(this.#cachedFrom).reduce((sum, row) => sum + row.bytes, 0);
     if (kept.length > 0) this.#append(kept);
   }
 
-  *#entriesFrom(start: LogIndex): Generator<LogEntry> {
-    const cacheFirst = this.#cache[0]?.index ?? this.lastIndex + 1;
-    for (let at = this.#rowHolding(start); start < cacheFirst; at++) {
-      const row = this.#rows[at];
-      if (!row || row.first >= cacheFirst) break;
-      for (const entry of this.#readRow(row.first)) {
-        if (entry.index >= start && entry.index < cacheFirst) yield entry;
-      }
-    }
-    for (let at = Math.max(0, start - cacheFirst); at < this.#cache.length; at++) {
-      const entry = this.#cache[at];
-      if (entry) yield entry;
-    }
+  #entriesOf(at: number, row: Row): readonly LogEntry[] {
+    if (at < this.#cachedFrom) return this.#readRow(row.first);
+    const cacheFirst = this.#cache[0]?.index ?? row.first;
+    return this.#cache.slice(row.first - cacheFirst, row.last - cacheFirst + 1);
   }
 
   #readRow(first: LogIndex): readonly LogEntry[] {

@@ -14,18 +14,31 @@ export function replicaStubs(
 ): ReplicaNamespace {
   const { cluster_id, location_hints } = configuration;
   const names = replicaNames(configuration);
+  /** Calls on one stub arrive in order; one that threw stays broken and is thrown away. */
+  const stubs = new Map<string, DurableObjectStub>();
+  const stubOf = (name: string): DurableObjectStub => {
+    const known = stubs.get(name);
+    if (known) return known;
+    const locationHint = location_hints[names.indexOf(name)] as DurableObjectLocationHint | undefined;
+    const id = namespace.idFromName(`${cluster_id}/${name}`);
+    const stub = namespace.get(id, locationHint === undefined ? undefined : { locationHint });
+    stubs.set(name, stub);
+    return stub;
+  };
   return {
-    call: (name, path, body, timeout_ms) => {
-      const locationHint = location_hints[names.indexOf(name)] as DurableObjectLocationHint | undefined;
-      const id = namespace.idFromName(`${cluster_id}/${name}`);
-      // A stub costs nothing to make, and one that threw stays broken: each call takes its own.
-      const stub = namespace.get(id, locationHint === undefined ? undefined : { locationHint });
-      return stub.fetch(`https://replica${path}`, {
-        method: "POST",
-        body,
-        headers: { [REPLICA_HEADER]: name },
-        signal: AbortSignal.timeout(timeout_ms),
-      });
+    call: async (name, path, body, timeout_ms) => {
+      const stub = stubOf(name);
+      try {
+        return await stub.fetch(`https://replica${path}`, {
+          method: "POST",
+          body,
+          headers: { [REPLICA_HEADER]: name },
+          signal: AbortSignal.timeout(timeout_ms),
+        });
+      } catch (error) {
+        if (stubs.get(name) === stub) stubs.delete(name);
+        throw error;
+      }
     },
   };
 }
