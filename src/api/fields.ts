@@ -47,7 +47,15 @@ export const consistencyParameter = z
   .enum(["linearizable", "stale"], { error: "must be linearizable or stale" })
   .default("linearizable");
 
-export const cursorParameter = z.string({ error: "must be given once" }).min(1).max(512);
+const cursorSentence = "must be the next_cursor of an earlier page";
+
+/** A page of tasks goes on below the sequence of its last one. */
+export const taskCursorParameter = z
+  .string({ error: cursorSentence })
+  .regex(/^[1-9]\d{0,14}$/, { error: cursorSentence });
+
+/** A page of workers goes on after the name of its last one. */
+export const workerCursorParameter = identifier;
 
 export const idempotencyKey = z
   .string()

@@ -1,6 +1,5 @@
-/** From records to what the contract shows. Inputs and blindings have no way out through here. */
-import { grantNumber } from "../coordinator/attempts.ts";
-import type { AttemptRecord, TaskRecord, WorkerRecord } from "../coordinator/records.ts";
+/** From the views of the state machine, which hold nothing that is secret, to what the contract shows. */
+import type * as shown from "../coordinator/views.ts";
 import type { AttemptView, TaskView } from "./tasks.ts";
 import type { WorkerView } from "./workers.ts";
 
@@ -23,9 +22,7 @@ function given<Name extends string, Value>(
   return (value === undefined ? {} : { [name]: value }) as { readonly [K in Name]?: Value };
 }
 
-export function renderTask(task: TaskRecord): TaskView {
-  const current = task.attempts.at(-1);
-  const holder = current !== undefined && current.outcome === undefined ? current.worker_id : undefined;
+export function renderTask(task: shown.TaskView | shown.TaskSummary): TaskView {
   return {
     task_id: task.task_id,
     status: task.status,
@@ -35,7 +32,7 @@ export function renderTask(task: TaskRecord): TaskView {
     public_inputs: [...task.public_inputs],
     ...given("error", task.error),
     ...given("attempt", task.grants === 0 ? undefined : task.grants),
-    ...given("worker_id", task.worker_id ?? holder),
+    ...given("worker_id", task.worker_id),
     created_at: renderTime(task.created_at),
     ...when("started_at", task.started_at),
     ...when("completed_at", task.completed_at),
@@ -50,10 +47,9 @@ export function renderTask(task: TaskRecord): TaskView {
   };
 }
 
-export function renderAttempt(attempt: AttemptRecord): AttemptView {
+export function renderAttempt(attempt: shown.AttemptView): AttemptView {
   return {
-    // Not its place in the list: of very many grants the oldest are forgotten.
-    attempt: grantNumber(attempt.lease_id),
+    attempt: attempt.attempt,
     worker_id: attempt.worker_id,
     granted_at: renderTime(attempt.granted_at),
     ...when("started_at", attempt.started_at),
@@ -63,7 +59,7 @@ export function renderAttempt(attempt: AttemptRecord): AttemptView {
   };
 }
 
-export function renderWorker(worker: WorkerRecord & { readonly leases: readonly string[] }): WorkerView {
+export function renderWorker(worker: shown.WorkerView): WorkerView {
   return {
     worker_id: worker.worker_id,
     state: worker.state,

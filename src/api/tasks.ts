@@ -2,9 +2,9 @@
 import { z } from "zod";
 import {
   consistencyParameter,
-  cursorParameter,
   identifier,
   limitParameter,
+  taskCursorParameter,
   time,
   waitParameter,
 } from "./fields.ts";
@@ -123,5 +123,5 @@ export const taskListParameters = z.object({
   circuit: identifier.optional(),
   worker_id: identifier.optional(),
   limit: limitParameter.optional(),
-  cursor: cursorParameter.optional(),
+  cursor: taskCursorParameter.optional(),
 });

@@ -1,6 +1,13 @@
 /** Provers: registration, pulling, heartbeats, and how a lease ends. */
 import { z } from "zod";
-import { identifier, time, waitSeconds } from "./fields.ts";
+import {
+  consistencyParameter,
+  identifier,
+  limitParameter,
+  time,
+  waitSeconds,
+  workerCursorParameter,
+} from "./fields.ts";
 
 const LEASES_MAX = 1_000;
 
@@ -120,3 +127,9 @@ export const workerView = z.object({
   leases: z.array(z.string()),
 });
 export type WorkerView = z.output<typeof workerView>;
+
+export const workerListParameters = z.object({
+  consistency: consistencyParameter,
+  limit: limitParameter.optional(),
+  cursor: workerCursorParameter.optional(),
+});

@@ -78,7 +78,10 @@ export interface WorkerCalls {
   drain(worker_id: string, options?: CallOptions): Promise<void>;
   remove(worker_id: string, options?: CallOptions): Promise<void>;
   get(worker_id: string, options?: ReadOptions): Promise<WorkerView>;
-  list(options?: ReadOptions): Promise<List<WorkerView>>;
+  /** Of very many a page, with a cursor to go on from. */
+  list(
+    options?: ReadOptions & { readonly limit?: number; readonly cursor?: string },
+  ): Promise<List<WorkerView>>;
 }
 
 export interface EventCalls {

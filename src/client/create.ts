@@ -120,7 +120,8 @@ export function createClient(options: ClientOptions): Client {
       },
       get: (worker_id, options = {}) =>
         get(at`/api/v1/workers/${worker_id}` + query({ consistency: options.consistency }), options),
-      list: (options = {}) => get(`/api/v1/workers${query({ consistency: options.consistency })}`, options),
+      list: ({ consistency, limit, cursor, ...options } = {}) =>
+        get(`/api/v1/workers${query({ consistency, limit, cursor })}`, options),
     },
     events: {
       append: (event, options) => create("/events", { event }, options),

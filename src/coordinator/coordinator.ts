@@ -18,10 +18,10 @@ import { submitTask } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
 import { wouldGrant } from "./grant.ts";
-import { type TaskFilter, tasksPage, workerView } from "./queries.ts";
+import { leaseStanding, tasksPage, taskView, workersPage, workerView } from "./queries.ts";
 import type { EventRecord, Instant, RecordKey, Records, TaskRecord, WorkerRecord } from "./records.ts";
 import { State } from "./state.ts";
-import type { Counts, LeaseView, Page, Query, WorkerView } from "./views.ts";
+import type { Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
 
 export type { Applied } from "./answers.ts";
 
@@ -38,10 +38,9 @@ export interface Coordinator {
    */
   takeChanges(): readonly RecordKey[];
 
-  /** Null for what is unknown. */
-  query(query: Query): TaskRecord | LeaseView | WorkerView | Page<TaskRecord> | readonly WorkerView[] | null;
+  /** What may be shown. Null for what is unknown. */
+  query(query: Query): QueryAnswers[Query["type"]];
   task(task_id: string): TaskRecord | undefined;
-  tasks(filter: TaskFilter): Page<TaskRecord>;
   /** Any text may be asked for. */
   lease(lease_id: string): LeaseView | undefined;
   worker(worker_id: string): WorkerView | undefined;
@@ -98,20 +97,23 @@ export function createCoordinator({ records }: { readonly records: Records }): C
 
     query(query) {
       switch (query.type) {
-        case "task":
-          return this.task(query.task_id) ?? null;
+        case "task": {
+          const task = state.task(query.task_id);
+          return task === undefined ? null : taskView(task);
+        }
         case "tasks":
-          return this.tasks(query);
-        case "lease":
-          return this.lease(query.lease_id) ?? null;
+          return tasksPage(state, query);
+        case "lease": {
+          const lease = state.lease(query.lease_id);
+          return lease === undefined ? null : leaseStanding(lease);
+        }
         case "worker":
           return this.worker(query.worker_id) ?? null;
         case "workers":
-          return this.workers();
+          return workersPage(state, query);
       }
     },
     task: (task_id) => state.task(task_id),
-    tasks: (filter) => tasksPage(state, filter),
     lease: (lease_id) => state.lease(lease_id),
     worker(worker_id) {
       const worker = state.worker(worker_id);

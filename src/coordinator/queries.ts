@@ -1,44 +1,126 @@
 /**
- * Answers to what may be asked of the state. Nothing here changes it.
+ * Answers to what may be asked of the state, as far as whoever asks may see it. Nothing here changes the state. A page
+ * is bounded in number, in tasks looked at and in bytes: it is made on the leader's thread.
  */
-import { leaseName } from "./attempts.ts";
-import type { TaskRecord, WorkerRecord } from "./records.ts";
+import { grantNumber, leaseName } from "./attempts.ts";
+import type { AttemptRecord, TaskRecord, WorkerRecord } from "./records.ts";
 import type { State } from "./state.ts";
-import type { Page, Query, WorkerView } from "./views.ts";
+import type {
+  AttemptView,
+  LeaseStanding,
+  LeaseView,
+  Page,
+  Query,
+  TaskSummary,
+  TaskView,
+  WorkerView,
+} from "./views.ts";
 
-export type TaskFilter = Omit<Extract<Query, { readonly type: "tasks" }>, "type">;
+type TasksQuery = Omit<Extract<Query, { readonly type: "tasks" }>, "type">;
+type WorkersQuery = Omit<Extract<Query, { readonly type: "workers" }>, "type">;
 
 /** Tasks looked at for one page: a page may come back short, with a cursor to go on from. */
 export const EXAMINED_MAX = 20_000;
+/** JSON text of one page's items; a single item may be longer. */
+export const PAGE_BYTES_MAX = 512 * 1024;
 
-export function workerView(state: State, worker: WorkerRecord): WorkerView {
-  return {
-    ...worker,
-    leases: state
-      .leasesOf(worker.worker_id)
-      .map(({ task, attempt }) => leaseName(task.task_id, attempt.lease_id)),
-  };
+/** Collects items until a limit is reached. */
+class PageBuilder<Item> {
+  readonly items: Item[] = [];
+  readonly #limit: number;
+  #characters = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get full(): boolean {
+    return this.items.length >= this.#limit;
+  }
+
+  /** False if there is no room for it. */
+  add(item: Item): boolean {
+    const characters = JSON.stringify(item).length;
+    if (this.items.length > 0 && this.#characters + characters > PAGE_BYTES_MAX) return false;
+    this.#characters += characters;
+    this.items.push(item);
+    return true;
+  }
 }
 
 /** Newest first. `worker_id` finds the tasks that this worker holds or ever held. */
-export function tasksPage(state: State, filter: TaskFilter): Page<TaskRecord> {
-  const { limit, cursor } = filter;
-  const before = cursor === undefined ? undefined : Number(cursor);
-  if (before !== undefined && !Number.isSafeInteger(before)) return { items: [] };
-  const items: TaskRecord[] = [];
+export function tasksPage(state: State, query: TasksQuery): Page<TaskSummary> {
+  const { limit, cursor } = query;
+  const page = new PageBuilder<TaskSummary>(limit);
   let examined = 0;
   let last = 0;
-  for (const task of state.newestTasks(before)) {
-    if (items.length >= limit || examined >= EXAMINED_MAX) return { items, next_cursor: String(last) };
+  for (const task of state.newestTasks(cursor === undefined ? undefined : Number(cursor))) {
+    const ends = page.full || examined >= EXAMINED_MAX;
+    if (ends || (matches(task, query) && !page.add(taskSummary(task))))
+      return { items: page.items, next_cursor: String(last) };
     examined++;
     last = task.sequence;
-    if (matches(task, filter)) items.push(task);
   }
-  return { items };
+  return { items: page.items };
 }
 
-function matches(task: TaskRecord, { status, circuit, worker_id }: TaskFilter): boolean {
+function matches(task: TaskRecord, { status, circuit, worker_id }: TasksQuery): boolean {
   if (status !== undefined && task.status !== status) return false;
   if (circuit !== undefined && task.circuit !== circuit) return false;
   return worker_id === undefined || task.attempts.some((attempt) => attempt.worker_id === worker_id);
+}
+
+/** In order of their names; the cursor is the last one's. */
+export function workersPage(state: State, { limit, cursor }: WorkersQuery): Page<WorkerView> {
+  const page = new PageBuilder<WorkerView>(limit);
+  for (const worker of state.workers()) {
+    if (cursor !== undefined && worker.worker_id <= cursor) continue;
+    if (!page.full && page.add(workerView(state, worker))) continue;
+    const next_cursor = page.items.at(-1)?.worker_id;
+    return { items: page.items, ...(next_cursor === undefined ? {} : { next_cursor }) };
+  }
+  return { items: page.items };
+}
+
+function taskSummary(task: TaskRecord): TaskSummary {
+  const {
+    input: _,
+    blinding: _b,
+    content_hash: _c,
+    proof: _p,
+    proof_digest: _d,
+    attempts: _a,
+    ...rest
+  } = task;
+  return rest;
+}
+
+export function taskView(task: TaskRecord): TaskView {
+  const { input: _, blinding: _b, content_hash: _c, proof_digest: _d, attempts, ...rest } = task;
+  return { ...rest, history: attempts.map(attemptView) };
+}
+
+function attemptView(record: AttemptRecord): AttemptView {
+  const { lease_id, boot_id: _, ...rest } = record;
+  return { ...rest, attempt: grantNumber(lease_id) };
+}
+
+export function leaseStanding({ task, attempt }: LeaseView): LeaseStanding {
+  const { task_id, circuit, public_inputs, status, proof_digest } = task;
+  const { worker_id, outcome } = attempt;
+  return {
+    task_id,
+    circuit,
+    public_inputs,
+    status,
+    ...(proof_digest === undefined ? {} : { proof_digest }),
+    worker_id,
+    ...(outcome === undefined ? {} : { outcome }),
+  };
+}
+
+export function workerView(state: State, worker: WorkerRecord): WorkerView {
+  const { boot_id: _, ...rest } = worker;
+  const leases = state.leasesOf(worker.worker_id);
+  return { ...rest, leases: leases.map(({ task, attempt }) => leaseName(task.task_id, attempt.lease_id)) };
 }

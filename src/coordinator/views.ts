@@ -1,7 +1,7 @@
 /**
  * What can be asked of the state machine, and the shapes of its answers.
  */
-import type { AttemptRecord, TaskRecord, TaskStatus, WorkerRecord } from "./records.ts";
+import type { AttemptOutcome, AttemptRecord, TaskRecord, TaskStatus, WorkerRecord } from "./records.ts";
 
 export interface HeartbeatResult {
   readonly leases: readonly {
@@ -15,29 +15,71 @@ export interface HeartbeatResult {
 }
 
 export type Query =
-  /** Result: {@link TaskRecord} or null. */
   | { readonly type: "task"; readonly task_id: string }
-  /** Newest first. Result: {@link Page} of {@link TaskRecord}. */
+  /** Newest first. */
   | {
       readonly type: "tasks";
       readonly status?: string;
       readonly circuit?: string;
+      /** Holds the task or ever held it. */
       readonly worker_id?: string;
       readonly limit: number;
       readonly cursor?: string;
     }
-  /** Result: {@link LeaseView} or null. */
   | { readonly type: "lease"; readonly lease_id: string }
-  /** Result: {@link WorkerView}[]. */
-  | { readonly type: "workers" }
-  /** Result: {@link WorkerView} or null. */
+  /** In order of their names. */
+  | { readonly type: "workers"; readonly limit: number; readonly cursor?: string }
   | { readonly type: "worker"; readonly worker_id: string };
+
+/** Answers by the type of the query; null for what is unknown. All that leaves the state machine by being asked for. */
+export interface QueryAnswers {
+  readonly task: TaskView | null;
+  readonly tasks: Page<TaskSummary>;
+  readonly lease: LeaseStanding | null;
+  readonly workers: Page<WorkerView>;
+  readonly worker: WorkerView | null;
+}
+
+/** `Record` without `Secrets`: a value that has them is not of this type, so the compiler stops whoever shows it whole. */
+type Without<Record, Secrets extends keyof Record> = Omit<Record, Secrets> & {
+  readonly [Secret in Secrets]?: never;
+};
 
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly next_cursor?: string;
 }
 
+/** In lists: nothing whose size is the client's or the prover's choice but `tags` and a short `error`. */
+export type TaskSummary = Without<
+  TaskRecord,
+  "input" | "blinding" | "content_hash" | "proof" | "proof_digest" | "attempts"
+>;
+
+/** A task as anybody may see it. */
+export type TaskView = Without<
+  TaskRecord,
+  "input" | "blinding" | "content_hash" | "proof_digest" | "attempts"
+> & { readonly history: readonly AttemptView[] };
+
+export type AttemptView = Without<AttemptRecord, "lease_id" | "boot_id"> & {
+  /** Counts grants from 1. */
+  readonly attempt: number;
+};
+
+/** What has to be known of a lease to judge a proof that comes in under it. */
+export interface LeaseStanding {
+  readonly task_id: string;
+  readonly circuit: string;
+  readonly public_inputs: readonly string[];
+  readonly status: TaskStatus;
+  /** Of the proof that was accepted, through this lease or another. */
+  readonly proof_digest?: string;
+  readonly worker_id: string;
+  readonly outcome?: AttemptOutcome;
+}
+
+/** For use within the state machine alone: it holds the whole record. */
 export interface LeaseView {
   readonly task: TaskRecord;
   readonly attempt: AttemptRecord;
@@ -46,7 +88,7 @@ export interface LeaseView {
 }
 
 /** `leases`: names of the current ones, without what only their holder knows. */
-export type WorkerView = WorkerRecord & { readonly leases: readonly string[] };
+export type WorkerView = Without<WorkerRecord, "boot_id"> & { readonly leases: readonly string[] };
 
 export interface Counts {
   /** Tasks by status; those that have ended are counted for ever. */

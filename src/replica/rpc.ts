@@ -47,7 +47,14 @@ export interface WorkerHeartbeat {
   readonly leases: readonly { readonly lease_id: string; readonly progress?: number }[];
 }
 
-export type { HeartbeatResult, LeaseView, Page, Query, WorkerView } from "../coordinator/views.ts";
+export type {
+  HeartbeatResult,
+  LeaseStanding,
+  Page,
+  Query,
+  QueryAnswers,
+  TaskView,
+} from "../coordinator/views.ts";
 
 /**
  * `linearizable`: after a read grant, from this replica's own applied state. `leader`: from the state of a replica

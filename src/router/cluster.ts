@@ -13,6 +13,7 @@ import type {
   Observe,
   Pull,
   Query,
+  QueryAnswers,
   ReadEvents,
   RefusedAnswer,
   ReplicaName,
@@ -120,8 +121,11 @@ export class Cluster {
   }
 
   /** On a replica's own routes from that replica alone, else from whichever can answer. */
-  read<Value>(query: Query, consistency: Consistency): Promise<Result<Answer<Value>>> {
-    return this.#forward<Answer<Value>>({
+  read<Type extends Query["type"]>(
+    query: Extract<Query, { readonly type: Type }>,
+    consistency: Consistency,
+  ): Promise<Result<Answer<QueryAnswers[Type]>>> {
+    return this.#forward({
       path: "/read",
       body: { query, consistency },
       writes: false,

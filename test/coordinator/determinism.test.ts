@@ -92,7 +92,7 @@ test("asking changes nothing: a machine that is asked all the time ends as one t
         for (const { worker_id, boot_id } of coordinator.workerRecords()) {
           coordinator.grantable(worker_id, boot_id, 3, place.time + ahead);
         }
-        coordinator.query({ type: "workers" });
+        coordinator.query({ type: "workers", limit: 5 });
         coordinator.query({ type: "tasks", limit: 5 });
         coordinator.overdueLeases(place.time + ahead);
         return copy(coordinator.apply(command, place));

@@ -200,7 +200,7 @@ function workerAt(at: number): string {
 
 /** One of the leases ever granted: mostly a current one, so that histories get somewhere. */
 function leaseAt(machine: Machine, pick: number): { readonly lease_id: string; readonly worker_id: string } {
-  const tasks = machine.coordinator.tasks({ limit: 1_000 }).items;
+  const tasks = machine.tasks();
   const current = tasks.flatMap(({ status, attempts }) =>
     status === "assigned" || status === "in_progress" ? attempts.slice(-1) : [],
   );

@@ -15,7 +15,7 @@ const LOSING = ["worker-lost", "missing"];
 const LEASE_MS = 30_000;
 
 function all(machine: Machine): readonly TaskRecord[] {
-  return machine.coordinator.tasks({ limit: 10_000 }).items;
+  return machine.tasks();
 }
 
 function holds(task: TaskRecord): boolean {

@@ -96,6 +96,11 @@ export class Machine {
     return task;
   }
 
+  /** Newest first. */
+  tasks(): readonly TaskRecord[] {
+    return Array.from(this.records.newestTasks());
+  }
+
   leases(worker_id: string): readonly string[] {
     return this.coordinator.worker(worker_id)?.leases ?? [];
   }

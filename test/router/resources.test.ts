@@ -129,6 +129,39 @@ describe("a merkle task", () => {
     const times = seen.map((line) => line.split(" ")[0] ?? "");
     expect(times).toEqual(times.toSorted().toReversed());
   });
+
+  it("is not looked for with a cursor that no page gave: whoever mangles his has not seen everything", async () => {
+    for (const cursor of ["zzz", "-5", "0", "1.5", "1e3", "9".repeat(30)]) {
+      const { status, body } = await cluster.json(`/api/v1/tasks?cursor=${cursor}`);
+      expect([cursor, status, body.error]).toEqual([
+        cursor,
+        400,
+        "cursor must be the next_cursor of an earlier page",
+      ]);
+    }
+  });
+});
+
+describe("the list of workers", () => {
+  it("comes in pages, in the order of their names", async () => {
+    for (const worker_id of ["page-c", "page-a", "page-b"]) {
+      const worker = { worker_id, boot_id: "b", max_concurrent_tasks: 1, circuits: [] };
+      expect((await cluster.post("/api/v1/workers", worker)).status).toBe(201);
+    }
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const query: string = cursor === undefined ? "" : `&cursor=${cursor}`;
+      const { body } = await cluster.json<{ items: { worker_id: string }[]; next_cursor?: string }>(
+        `/api/v1/workers?limit=2${query}`,
+      );
+      expect(body.items.length).toBeLessThanOrEqual(2);
+      seen.push(...body.items.map(({ worker_id }) => worker_id));
+      cursor = body.next_cursor;
+    } while (cursor !== undefined);
+    expect(seen).toEqual(["page-a", "page-b", "page-c"]);
+    expect((await cluster.json("/api/v1/workers?cursor=")).status).toBe(400);
+  });
 });
 
 describe("an event", () => {

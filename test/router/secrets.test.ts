@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createProver, type Prover } from "../../worker-sim/prover/index.ts";
-import { allHealthy, type Cluster, ready, startCluster } from "../cluster/harness.ts";
+import { allHealthy, type Cluster, leaderOf, ready, startCluster } from "../cluster/harness.ts";
 import { prove, submitTask, TestProver, taskOf } from "../cluster/provers.ts";
 
 let cluster: Cluster;
@@ -42,6 +42,31 @@ describe("a completion repeated by somebody who only reads", () => {
     expect((await taskOf(cluster, waiting)).status).toBe("pending");
     expect((await worker.view()).body.leases).toHaveLength(1);
     await worker.release(held.lease_id);
+  });
+});
+
+describe("what a replica answers to the router's questions", () => {
+  it("holds no input, no blinding and nobody's process: not even the router could show them", async () => {
+    const worker = new TestProver(cluster, "asked-about");
+    worker.boot_id = "boot-of-the-asked-about";
+    await worker.register();
+    const leaves = Array.from({ length: 1_000 }, (_, at) => `5ec4e7${at.toString(16).padStart(58, "0")}`);
+    expect((await cluster.post("/api/v1/tasks/merkle", { leaves })).status).toBe(202);
+    const { lease_id, task_id, input } = await worker.takeOne();
+    const leader = await leaderOf(cluster);
+    for (const query of [
+      { type: "task", task_id },
+      { type: "tasks", limit: 500 },
+      { type: "lease", lease_id },
+      { type: "worker", worker_id: worker.worker_id },
+      { type: "workers", limit: 500 },
+    ]) {
+      const { body, text } = await cluster.call(leader, "/read", { query, consistency: "leader" });
+      expect([query, body.type, body.result]).toEqual([query, "answer", expect.any(Object)]);
+      for (const secret of ["5ec4e7", String(input.blinding), worker.boot_id])
+        expect([query, text.includes(secret)]).toEqual([query, false]);
+    }
+    await worker.release(lease_id);
   });
 });
 

@@ -8,7 +8,7 @@ import { validate } from "../../api/validation.ts";
 import { type CompletionRequest, completion, failure, release } from "../../api/workers.ts";
 import type { CompleteLease } from "../../coordinator/commands.ts";
 import { circuits } from "../../proofs/index.ts";
-import { type LeaseView, newNonce } from "../../replica/rpc.ts";
+import { type LeaseStanding, newNonce } from "../../replica/rpc.ts";
 import { readJson } from "../body.ts";
 import type { Cluster, Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
@@ -17,13 +17,13 @@ import { renderOffers } from "../offers.ts";
 import { command, expectOutcome, refusal } from "../requests.ts";
 
 /** A leader's own state will do, since apply decides; but what it does not know yet is asked with a round. */
-async function readLease(cluster: Cluster, lease_id: string): Promise<Result<LeaseView | null>> {
+async function readLease(cluster: Cluster, lease_id: string): Promise<Result<LeaseStanding | null>> {
   const query = { type: "lease", lease_id } as const;
-  const first = await cluster.read<LeaseView | null>(query, "leader");
+  const first = await cluster.read(query, "leader");
   if (!first.ok || first.value.result !== null) {
     return first.ok ? { ok: true, value: first.value.result } : first;
   }
-  const second = await cluster.read<LeaseView | null>(query, "linearizable");
+  const second = await cluster.read(query, "linearizable");
   return second.ok ? { ok: true, value: second.value.result } : second;
 }
 
@@ -58,12 +58,12 @@ async function complete(context: RequestContext): Promise<Response | Problem> {
   const lease = await readLease(context.cluster, lease_id);
   if (!lease.ok) return lease.problem;
   if (lease.value === null) return problem("lease-unknown", `there is no lease ${lease_id}`);
-  const { task, attempt } = lease.value;
-  if (attempt.worker_id !== worker_id) {
+  const task = lease.value;
+  if (task.worker_id !== worker_id) {
     return problem("lease-superseded", `lease ${lease_id} was not granted to worker ${worker_id}`);
   }
   const proof_digest = await digestOf(proof);
-  if (attempt.outcome === "completed") {
+  if (task.outcome === "completed") {
     if (proof_digest !== task.proof_digest) {
       return problem(
         "proof-mismatch",

@@ -4,9 +4,8 @@ import { type Problem, problem } from "../../api/problem.ts";
 import { renderAttempt, renderTask } from "../../api/render.ts";
 import { endedStatuses, submissionOptions, taskListParameters, taskParameters } from "../../api/tasks.ts";
 import { invalid, validate } from "../../api/validation.ts";
-import type { TaskRecord } from "../../coordinator/records.ts";
 import { type Circuit, circuits, newBlinding } from "../../proofs/index.ts";
-import type { Answer, Page, Query } from "../../replica/rpc.ts";
+import type { Answer, Query, TaskView } from "../../replica/rpc.ts";
 import { ITEM_BYTES_MAX, readJson } from "../body.ts";
 import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
@@ -80,7 +79,7 @@ function malformedId(id: string): Problem {
   return problem("invalid-request", detail, { errors: [{ pointer: "/task_id", detail }] });
 }
 
-async function readTask(context: RequestContext): Promise<Result<Answer<TaskRecord>>> {
+async function readTask(context: RequestContext): Promise<Result<Answer<TaskView>>> {
   const text = context.params.task_id ?? "";
   const id = validate(taskId, text);
   if (!id.ok) return { ok: false, problem: malformedId(text) };
@@ -90,7 +89,7 @@ async function readTask(context: RequestContext): Promise<Result<Answer<TaskReco
   const query = { type: "task", task_id: id.value } as const;
   const wait_ms = waitMs(context, wait);
   if (wait_ms > 0) await untilEnded(context, query, Date.now() + wait_ms);
-  const read = await context.cluster.read<TaskRecord | null>(query, consistency);
+  const read = await context.cluster.read(query, consistency);
   if (!read.ok) return read;
   const { result: task, ...rest } = read.value;
   if (task === null) return { ok: false, problem: problem("task-not-found", "Task not found") };
@@ -105,7 +104,7 @@ async function untilEnded(
 ): Promise<void> {
   const consistency = context.own === undefined ? "leader" : "stale";
   for (let pause_ms = POLL_PAUSE_MS_FIRST; ; pause_ms = Math.min(pause_ms * 2, POLL_PAUSE_MS_MAX)) {
-    const look = await context.cluster.read<TaskRecord | null>(query, consistency);
+    const look = await context.cluster.read(query, consistency);
     const left_ms = deadline - Date.now();
     if (!look.ok || left_ms <= 0) return;
     const { result: task } = look.value;
@@ -127,7 +126,7 @@ async function getTask(context: RequestContext): Promise<Response | Problem> {
 async function getAttempts(context: RequestContext): Promise<Response | Problem> {
   const read = await readTask(context);
   if (!read.ok) return read.problem;
-  const items = read.value.result.attempts.map(renderAttempt);
+  const items = read.value.result.history.map(renderAttempt);
   return answer(context, 200, { items }, readHeaders(read.value));
 }
 
@@ -144,7 +143,7 @@ async function listTasks(context: RequestContext): Promise<Response | Problem> {
   if (!parameters.ok) return parameters.problem;
   const { consistency, limit = LIST_LIMIT_DEFAULT, ...filter } = parameters.value;
   const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
-  const read = await context.cluster.read<Page<TaskRecord>>({ type: "tasks", limit, ...given }, consistency);
+  const read = await context.cluster.read({ type: "tasks", limit, ...given }, consistency);
   if (!read.ok) return read.problem;
   const { items, next_cursor } = read.value.result;
   const page = { items: items.map(renderTask), ...(next_cursor === undefined ? {} : { next_cursor }) };

@@ -1,12 +1,11 @@
 /** Provers: registration, pulling, heartbeats, drain and removal. */
-import { identifier } from "../../api/fields.ts";
+import { identifier, LIST_LIMIT_MAX } from "../../api/fields.ts";
 import { type Problem, problem } from "../../api/problem.ts";
 import { renderWorker } from "../../api/render.ts";
 import { taskParameters } from "../../api/tasks.ts";
 import { type Validated, validate } from "../../api/validation.ts";
-import { heartbeat, pull, registration } from "../../api/workers.ts";
+import { heartbeat, pull, registration, workerListParameters } from "../../api/workers.ts";
 import { circuits } from "../../proofs/index.ts";
-import type { WorkerView } from "../../replica/rpc.ts";
 import { readJson } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import { renderOffers } from "../offers.ts";
@@ -111,15 +110,16 @@ async function remove(context: RequestContext): Promise<Response | Problem> {
 }
 
 async function list(context: RequestContext): Promise<Response | Problem> {
-  const parameters = validate(taskParameters, context.query);
+  const parameters = validate(workerListParameters, context.query);
   if (!parameters.ok) return parameters.problem;
-  const read = await context.cluster.read<readonly WorkerView[]>(
-    { type: "workers" },
-    parameters.value.consistency,
-  );
+  const { consistency, limit = LIST_LIMIT_MAX, cursor } = parameters.value;
+  const query = { type: "workers", limit, ...(cursor === undefined ? {} : { cursor }) } as const;
+  const read = await context.cluster.read(query, consistency);
   if (!read.ok) return read.problem;
+  const { items, next_cursor } = read.value.result;
+  const page = { items: items.map(renderWorker), ...(next_cursor === undefined ? {} : { next_cursor }) };
   const headers = { "x-raft-applied-index": String(read.value.applied_index) };
-  return answer(context, 200, { items: read.value.result.map(renderWorker) }, headers);
+  return answer(context, 200, page, headers);
 }
 
 async function get(context: RequestContext): Promise<Response | Problem> {
@@ -128,10 +128,7 @@ async function get(context: RequestContext): Promise<Response | Problem> {
   const parameters = validate(taskParameters, context.query);
   if (!parameters.ok) return parameters.problem;
   const { consistency } = parameters.value;
-  const read = await context.cluster.read<WorkerView | null>(
-    { type: "worker", worker_id: id.value },
-    consistency,
-  );
+  const read = await context.cluster.read({ type: "worker", worker_id: id.value }, consistency);
   if (!read.ok) return read.problem;
   if (read.value.result === null) return problem("worker-unknown", `worker ${id.value} is not registered`);
   const headers = { "x-raft-applied-index": String(read.value.applied_index) };
