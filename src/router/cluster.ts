@@ -20,10 +20,12 @@ import type {
   WorkerHeartbeat,
 } from "../replica/rpc.ts";
 import { startAttempt } from "./attempt.ts";
-import { FORWARD_MS, type ForwardCall, Forwarding } from "./forwarding.ts";
+import { type ForwardCall, Forwarding } from "./forwarding.ts";
 import { type Group, probeLeader } from "./group.ts";
 import type { Transport } from "./transport.ts";
 
+/** The contract's deadline is 5 s at the client; this leaves some of it for the way back. */
+export const FORWARD_MS = 4_800;
 const OBSERVE_MS = 2_000;
 const CREATE_MS = 1_000;
 const FAULT_RETRY_PAUSE_MS = 50;
@@ -36,6 +38,8 @@ export type Result<Value> =
 interface IsolateMemory {
   readonly hint: Group["hint"];
   created: boolean;
+  /** Somebody is creating until then: a request that is cut off does not finish it. */
+  creatingUntil: number;
 }
 
 /** Shared by all requests of an isolate: beliefs only, nothing that a request waits for. */
@@ -44,7 +48,7 @@ const memories = new Map<string, IsolateMemory>();
 function memoryOf(cluster_id: string): IsolateMemory {
   const known = memories.get(cluster_id);
   if (known !== undefined) return known;
-  const memory = { hint: { leader: undefined }, created: false };
+  const memory = { hint: { leader: undefined }, created: false, creatingUntil: 0 };
   memories.set(cluster_id, memory);
   return memory;
 }
@@ -69,6 +73,7 @@ export class Cluster {
   readonly #own: ReplicaName | undefined;
   /** Whether that replica has been asked for anything yet. */
   #ownAsked = false;
+  #deadline: number | undefined;
 
   constructor(options: {
     readonly configuration: Configuration;
@@ -94,18 +99,38 @@ export class Cluster {
     return this.#ownAsked;
   }
 
-  /** Location hints count only where an object is first asked for: the router asks before any peer does. */
-  async create(): Promise<void> {
-    if (this.#memory.created) return;
+  /**
+   * When this request must be answered. One instant for all its calls; it is set by the first of them, since taking in
+   * the body is the client's time.
+   */
+  get deadline(): number {
+    this.#deadline ??= Date.now() + FORWARD_MS;
+    return this.#deadline;
+  }
+
+  /** The request takes so much longer on purpose. */
+  extend(wait_ms: number): void {
+    this.#deadline = this.deadline + wait_ms;
+  }
+
+  /**
+   * Location hints count only where an object is first asked for: the router asks before any peer does. Nobody waits
+   * for the answers.
+   */
+  create(): void {
+    const memory = this.#memory;
+    if (memory.created || Date.now() < memory.creatingUntil) return;
+    memory.creatingUntil = Date.now() + CREATE_MS;
     const body = { what: "leadership" };
     const asked = this.names.map((name) => this.#attempt(name, "/observe", body, CREATE_MS).result);
-    const answers = await Promise.all(asked);
-    this.#memory.created = true;
-    for (const answer of answers) {
-      if (answer.type !== "answer") continue;
-      const { leader } = (answer.value as Answer<Leadership>).result;
-      this.#memory.hint.leader ??= leader;
-    }
+    void Promise.all(asked).then((answers) => {
+      memory.created = true;
+      for (const answer of answers) {
+        if (answer.type !== "answer") continue;
+        const { leader } = (answer.value as Answer<Leadership>).result;
+        memory.hint.leader ??= leader;
+      }
+    });
   }
 
   propose(command: Command): Promise<Result<Applied>> {
@@ -113,7 +138,10 @@ export class Cluster {
   }
 
   pull(pull: Pull): Promise<Result<Applied>> {
-    return this.#forward<Applied>({ path: "/pull", body: pull, writes: true, wait_ms: pull.wait_ms });
+    const { wait_ms } = pull;
+    this.extend(wait_ms);
+    const body = (wait_left_ms: number): Pull => ({ ...pull, wait_ms: wait_left_ms });
+    return this.#forward<Applied>({ path: "/pull", body, writes: true, wait_ms });
   }
 
   heartbeat(beat: WorkerHeartbeat): Promise<Result<Answer<HeartbeatResult> | RefusedAnswer>> {
@@ -166,7 +194,7 @@ export class Cluster {
 
   /** Repeated until the replica confirms it. A reset destroys whoever would confirm it. */
   async fault(replica: ReplicaName, fault: Fault): Promise<Result<unknown>> {
-    const deadline = Date.now() + FORWARD_MS;
+    const { deadline } = this;
     for (;;) {
       const { result } = this.#attempt(replica, "/fault", fault, Math.max(1, deadline - Date.now()));
       const answer = await result;
@@ -185,13 +213,17 @@ export class Cluster {
     return startAttempt(this.#group.transport, replica, call);
   }
 
-  async #forward<Value>(call: Omit<ForwardCall, "request_id" | "first">): Promise<Result<Value>> {
+  async #forward<Value>(
+    call: Omit<ForwardCall, "request_id" | "first" | "deadline">,
+  ): Promise<Result<Value>> {
     const first = this.#own === undefined ? {} : { first: this.#own };
     if (this.#own !== undefined) this.#ownAsked = true;
     const forwarded = await new Forwarding(this.#group, {
       ...call,
       ...first,
       request_id: this.#request_id,
+      // A long poll made of many looks waits for none of them longer than any other call.
+      deadline: Math.min(this.deadline, Date.now() + FORWARD_MS + (call.wait_ms ?? 0)),
     }).run();
     switch (forwarded.type) {
       case "answer":

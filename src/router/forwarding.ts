@@ -7,8 +7,6 @@ import type { Declined, Leadership, ReplicaName } from "../replica/rpc.ts";
 import { type Attempt, type AttemptResult, startAttempt } from "./attempt.ts";
 import { type Group, probeLeader } from "./group.ts";
 
-/** The contract's deadline is 5 s at the client; this leaves some of it for the way back. */
-export const FORWARD_MS = 4_800;
 const OVERDUE_SLACK_MS = 100;
 const PROBE_MS_MIN = 250;
 const PROBE_PAUSE_MS_MAX = 5_000;
@@ -19,11 +17,14 @@ const BACKOFF_FACTOR_MAX = 3;
 
 export interface ForwardCall {
   readonly path: string;
-  readonly body: unknown;
+  /** What is sent. Of a long poll it is made for each attempt, from what is left of the wait. */
+  readonly body: object | ((wait_left_ms: number) => object);
   readonly request_id: string;
+  /** When there must be an answer, whatever it is. */
+  readonly deadline: number;
   /** It may have taken effect although it got no answer. */
   readonly writes: boolean;
-  /** How long the far side may take on purpose. */
+  /** How long the far side may take on purpose; within the deadline. */
   readonly wait_ms?: number;
   /** Asked first; when it is stopped that is the answer. */
   readonly first?: ReplicaName;
@@ -51,10 +52,19 @@ function timer(ms: number): { readonly done: Promise<Wake>; cancel(): void } {
   return { done: promise, cancel: () => clearTimeout(handle) };
 }
 
+/** A poll that is taken elsewhere, or again, must not wait anew: nobody would be there to hear the answer. */
+function bodyOf({ body, wait_ms = 0 }: ForwardCall, started: number): () => string {
+  if (typeof body === "function") {
+    return () => JSON.stringify(body(Math.max(0, started + wait_ms - Date.now())));
+  }
+  const text = JSON.stringify(body);
+  return () => text;
+}
+
 export class Forwarding {
   readonly #group: Group;
   readonly #call: ForwardCall;
-  readonly #body: string;
+  readonly #bodyNow: () => string;
   readonly #deadline: number;
   readonly #inFlight = new Map<ReplicaName, Attempt>();
   /** Some attempt may have taken effect without telling. */
@@ -73,14 +83,15 @@ export class Forwarding {
   constructor(group: Group, call: ForwardCall) {
     this.#group = group;
     this.#call = call;
-    this.#body = JSON.stringify(call.body);
-    this.#deadline = Date.now() + FORWARD_MS + (call.wait_ms ?? 0);
+    this.#bodyNow = bodyOf(call, Date.now());
+    this.#deadline = call.deadline;
     this.#last = call.first ?? group.hint.leader ?? group.names[0] ?? "";
     this.#probePause_ms = group.loyalty_ms + OVERDUE_SLACK_MS;
     this.#probeAt = Date.now() + this.#probePause_ms;
   }
 
   async run(): Promise<Forwarded> {
+    if (Date.now() >= this.#deadline) return this.#exhausted();
     this.#launch(this.#last);
     try {
       for (;;) {
@@ -113,7 +124,7 @@ export class Forwarding {
     const { path, request_id } = this.#call;
     const attempt = startAttempt(this.#group.transport, replica, {
       path,
-      body: this.#body,
+      body: this.#bodyNow(),
       request_id,
       timeout_ms,
     });

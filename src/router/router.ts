@@ -158,7 +158,7 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
     request_id,
     own,
   });
-  await cluster.create();
+  if (route.open !== true) cluster.create();
   const context: RequestContext = {
     request,
     request_id,

@@ -102,6 +102,7 @@ describe("with two of three replicas stopped", () => {
       get("/events"),
       get(`/api/v1/tasks/${kept}`),
       get(`/replicas/${running}/api/v1/tasks/${kept}`),
+      get(`/api/v1/tasks/${kept}?wait=3`),
     ]);
     for (const { reply, ms } of refused) {
       expect([reply.status, reply.body.code], reply.text).toEqual([503, "no-leader"]);

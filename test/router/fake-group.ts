@@ -5,6 +5,7 @@
 import { vi } from "vitest";
 import type { LogEvent } from "../../src/api/log.ts";
 import type { Declined, Leadership } from "../../src/replica/rpc.ts";
+import { FORWARD_MS } from "../../src/router/cluster.ts";
 import { type ForwardCall, type Forwarded, Forwarding } from "../../src/router/forwarding.ts";
 import type { Group } from "../../src/router/group.ts";
 
@@ -26,6 +27,24 @@ export interface FakeGroup {
   behave(replica: Name, behaviour: Behaviour): void;
   observed(replica: Name, leadership: Partial<Leadership>): void;
   forward(call?: Partial<ForwardCall>): Promise<{ readonly result: Forwarded; readonly ms: number }>;
+}
+
+/** Moves the clock until `promise` resolves, and says how far. */
+export async function timed<Result>(
+  promise: Promise<Result>,
+): Promise<{ readonly result: Result; readonly ms: number }> {
+  const begun = Date.now();
+  let settled: { readonly result: Result } | undefined;
+  void promise.then((result) => {
+    settled = { result };
+  });
+  for (;;) {
+    // Bodies of answers arrive by way of the real event loop.
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    if (settled !== undefined) return { ...settled, ms: Date.now() - begun };
+    if (Date.now() - begun > 60_000) throw new Error("not settled within a minute");
+    await vi.advanceTimersByTimeAsync(5);
+  }
 }
 
 export const applied = (index: number) => ({
@@ -93,26 +112,16 @@ export function fakeGroup(leader?: Name): FakeGroup {
     logs,
     behave: (replica, behaviour) => void behaviours.set(replica, behaviour),
     observed: (replica, leadership) => void leaderships.set(replica, leadership),
-    async forward(call = {}) {
-      const begun = Date.now();
-      let result: Forwarded | undefined;
+    forward(call = {}) {
       const forwarding = new Forwarding(group, {
         path: "/propose",
         body: { command: { id: "c-1" } },
         request_id: "r-1",
         writes: true,
+        deadline: Date.now() + FORWARD_MS + (call.wait_ms ?? 0),
         ...call,
       });
-      void forwarding.run().then((forwarded) => {
-        result = forwarded;
-      });
-      for (;;) {
-        // Bodies of answers arrive by way of the real event loop.
-        for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
-        if (result !== undefined) return { result, ms: Date.now() - begun };
-        if (Date.now() - begun > 60_000) throw new Error("forwarding has not ended within a minute");
-        await vi.advanceTimersByTimeAsync(5);
-      }
+      return timed(forwarding.run());
     },
   };
 }

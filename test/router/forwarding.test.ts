@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { FORWARD_MS } from "../../src/router/forwarding.ts";
+import { FORWARD_MS } from "../../src/router/cluster.ts";
 import { applied, broken, fakeGroup, hang, later, NAMES, noLeader, notLeader } from "./fake-group.ts";
 
 beforeEach(() => {
@@ -233,6 +233,38 @@ describe("the end of a write without an answer", () => {
     const { result, ms } = await fake.forward({ path: "/pull", wait_ms: 20_000 });
     expect(result.type).toBe("answer");
     expect(ms).toBeGreaterThanOrEqual(20_000);
+  });
+
+  it("asks the next leader for no more than what is left of a long poll", async () => {
+    const fake = fakeGroup("coordinator-1");
+    const poll = (replica: "coordinator-1" | "coordinator-2", answers: boolean) =>
+      fake.behave(replica, ({ body }) =>
+        later(
+          answers ? (body as { wait_ms: number }).wait_ms : 8_000,
+          answers ? applied(1) : notLeader("coordinator-2"),
+        )({ path: "", body, signal: new AbortController().signal }),
+      );
+    poll("coordinator-1", false);
+    poll("coordinator-2", true);
+    for (const name of NAMES)
+      fake.observed(name, { term: 2, leads: name === "coordinator-1", ready: true, leader: "coordinator-1" });
+    const { result, ms } = await fake.forward({
+      path: "/pull",
+      body: (wait_ms) => ({ wait_ms }),
+      wait_ms: 10_000,
+    });
+    expect(result).toMatchObject({ type: "answer", replica: "coordinator-2" });
+    expect(ms).toBeGreaterThanOrEqual(10_000);
+    expect(ms).toBeLessThan(10_200);
+    expect(fake.calls.map(({ body }) => body)).toEqual([{ wait_ms: 10_000 }, { wait_ms: 2_000 }]);
+  });
+
+  it("asks nobody any more when the time of its request is over", async () => {
+    const fake = fakeGroup("coordinator-1");
+    fake.behave("coordinator-1", () => applied(1));
+    const { result } = await fake.forward({ deadline: Date.now() });
+    expect(result).toMatchObject({ type: "unavailable", code: "no-leader" });
+    expect(fake.calls).toEqual([]);
   });
 });
 

@@ -88,7 +88,12 @@ async function readTask(context: RequestContext): Promise<Result<Answer<TaskView
   const { consistency, wait } = parameters.value;
   const query = { type: "task", task_id: id.value } as const;
   const wait_ms = waitMs(context, wait);
-  if (wait_ms > 0) await untilEnded(context, query, Date.now() + wait_ms);
+  if (wait_ms > 0) {
+    context.cluster.extend(wait_ms);
+    const failure = await untilEnded(context, query, Date.now() + wait_ms);
+    // A stale read needs nobody who could have been looked for in vain.
+    if (failure !== undefined && consistency !== "stale") return { ok: false, problem: failure };
+  }
   const read = await context.cluster.read(query, consistency);
   if (!read.ok) return read;
   const { result: task, ...rest } = read.value;
@@ -96,19 +101,20 @@ async function readTask(context: RequestContext): Promise<Result<Answer<TaskView
   return { ok: true, value: { ...rest, result: task } };
 }
 
-/** Looks without a quorum round; whoever waits reads properly afterwards. */
+/** Looks without a quorum round; whoever waits reads properly afterwards. Gives what a look failed with. */
 async function untilEnded(
   context: RequestContext,
   query: Extract<Query, { readonly type: "task" }>,
   deadline: number,
-): Promise<void> {
+): Promise<Problem | undefined> {
   const consistency = context.own === undefined ? "leader" : "stale";
   for (let pause_ms = POLL_PAUSE_MS_FIRST; ; pause_ms = Math.min(pause_ms * 2, POLL_PAUSE_MS_MAX)) {
     const look = await context.cluster.read(query, consistency);
     const left_ms = deadline - Date.now();
-    if (!look.ok || left_ms <= 0) return;
+    if (!look.ok) return look.problem;
+    if (left_ms <= 0) return undefined;
     const { result: task } = look.value;
-    if (task === null || endedStatuses.has(task.status)) return;
+    if (task === null || endedStatuses.has(task.status)) return undefined;
     await new Promise((resolve) => setTimeout(resolve, Math.min(pause_ms, left_ms)));
   }
 }
