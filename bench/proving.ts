@@ -9,7 +9,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { parseArgs } from "node:util";
-import { circuits, newBlinding } from "../src/proofs/index.ts";
+import { atOnce, circuits, newBlinding } from "../src/proofs/index.ts";
 import { createProver } from "../worker-sim/prover/index.ts";
 import { startWorkerd } from "./workerd.ts";
 
@@ -41,7 +41,7 @@ async function alone(): Promise<number> {
       input: merkle.canonical({ leaves: leavesOf(count), leaf_index: 0 }),
       blinding: newBlinding(),
     };
-    const context = merkle.statement(task).public_inputs[2];
+    const context = atOnce(merkle.statement(task)).public_inputs[2];
     return prover.prove({
       circuit: "merkle",
       task_id: task.task_id,

@@ -2,6 +2,7 @@
 // it, and the judgement of a proof. Computed by the coordinator, never taken from a prover.
 
 import type { z } from "zod";
+import type { Steps } from "./steps.ts";
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
@@ -33,14 +34,14 @@ export interface Circuit {
   /** Two submissions with the same canonical input are the same content. Takes what `input` puts out. */
   canonical(input: unknown): CanonicalInput;
   /**
-   * The public statement of one task, computed once, at submission. `blinding` is decimal, from `newBlinding`.
-   * Throws only for an input that is not canonical.
+   * The public statement of one task, computed once, at submission; for a large input that takes a few hundred
+   * milliseconds. `blinding` is decimal, from `newBlinding`. Throws only for an input that is not canonical.
    */
   statement(task: {
     readonly task_id: string;
     readonly input: CanonicalInput;
     readonly blinding: string;
-  }): Statement;
+  }): Steps<Statement>;
   /**
    * Compares the submitted signals with the expected ones as strings, then verifies against our own key. Takes
    * anything a prover may send and never throws. Proofs can be re-randomised by anybody who has one: the bytes of a

@@ -5,6 +5,7 @@ import { merkle } from "./merkle/circuit.ts";
 
 export type { CanonicalInput, Circuit, Json, Statement, Verdict } from "./circuit.ts";
 export { newBlinding } from "./field.ts";
+export { atOnce, inItsOwnTurn, type Steps } from "./steps.ts";
 
 export const circuits: ReadonlyMap<string, Circuit> = new Map(
   [merkle].map((circuit) => [circuit.name, circuit]),

@@ -2,7 +2,7 @@
 // `npm run circuits`: proofs are worth nothing under other keys.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { circuits, newBlinding } from "../../src/proofs/index.ts";
+import { atOnce, circuits, newBlinding } from "../../src/proofs/index.ts";
 import { createProver } from "../../worker-sim/prover/index.ts";
 
 export interface SnarkjsProof {
@@ -37,7 +37,7 @@ async function make(): Promise<void> {
     leaf_index: 2,
   });
   const blinding = newBlinding();
-  const statement = circuit.statement({ task_id, input, blinding });
+  const statement = atOnce(circuit.statement({ task_id, input, blinding }));
   const context = statement.public_inputs[2];
   const prover = createProver({ threads: 1 });
   const { proof } = await prover.prove({

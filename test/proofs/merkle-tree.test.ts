@@ -5,7 +5,7 @@ import { poseidon2 } from "poseidon-lite/poseidon2";
 import { poseidon5 } from "poseidon-lite/poseidon5";
 import { describe, expect, test } from "vitest";
 import { FIELD_ORDER, newBlinding } from "../../src/proofs/field.ts";
-import { circuits } from "../../src/proofs/index.ts";
+import { atOnce, circuits } from "../../src/proofs/index.ts";
 import { DEPTH, leafTag, leafValue, merklePath } from "../../src/proofs/merkle/tree.ts";
 
 const merkle = circuits.get("merkle");
@@ -71,6 +71,22 @@ describe("known vectors", () => {
   });
 });
 
+test("a statement of a thousand leaves can be interrupted every hundred hashes, and is the same then", () => {
+  const task = {
+    task_id: "t",
+    input: { leaves: leavesOf(1_000), leaf_index: 7 },
+    blinding: newBlinding(),
+  };
+  const steps = merkle.statement(task);
+  let pauses = 0;
+  let step = steps.next();
+  for (; !step.done; step = steps.next()) pauses++;
+  // A hash for each leaf, and one for each of the inner nodes above them: 500 + 250 + 125 + 63 + ….
+  expect(pauses).toBeGreaterThanOrEqual(19);
+  expect(pauses).toBeLessThanOrEqual(21);
+  expect(step.value).toEqual(atOnce(merkle.statement(task)));
+});
+
 describe("trees", () => {
   test.each([1, 2, 3, 5, 6, 9])(
     "with %i leaves, the path of every leaf leads to the root of the full tree",
@@ -110,10 +126,10 @@ describe("trees", () => {
 describe("the statement of a task", () => {
   const input = merkle.canonical({ leaves: ["0x07", "0x07", "0x08"], leaf_index: 0 });
   const task = { task_id: "a", input, blinding: "12345" };
-  const [root, tag, context] = merkle.statement(task).public_inputs;
+  const [root, tag, context] = atOnce(merkle.statement(task)).public_inputs;
 
   test("is root, tag and context, with the root in hex beside them", () => {
-    const statement = merkle.statement(task);
+    const statement = atOnce(merkle.statement(task));
     expect(statement.public_inputs).toHaveLength(3);
     expect(statement.merkle_root).toMatch(/^0x[0-9a-f]{64}$/);
     expect(BigInt(statement.merkle_root ?? "").toString()).toBe(root);
@@ -121,7 +137,7 @@ describe("the statement of a task", () => {
   });
 
   test("is the same when computed again, and takes its tag from leaf, place, blinding and context", () => {
-    expect(merkle.statement(task).public_inputs).toEqual([root, tag, context]);
+    expect(atOnce(merkle.statement(task)).public_inputs).toEqual([root, tag, context]);
     expect(tag).toBe(
       leafTag({
         value: leafValue("0x07"),
@@ -133,17 +149,17 @@ describe("the statement of a task", () => {
   });
 
   test("differs in the tag for an equal leaf at another place", () => {
-    const other = merkle.statement({ ...task, input: { ...input, leaf_index: 1 } }).public_inputs;
+    const other = atOnce(merkle.statement({ ...task, input: { ...input, leaf_index: 1 } })).public_inputs;
     expect(other[0]).toBe(root);
     expect(other[1]).not.toBe(tag);
     expect(other[2]).toBe(context);
   });
 
   test("differs in tag and context for another task, and in the tag for another blinding", () => {
-    const otherTask = merkle.statement({ ...task, task_id: "b" }).public_inputs;
+    const otherTask = atOnce(merkle.statement({ ...task, task_id: "b" })).public_inputs;
     expect(otherTask[1]).not.toBe(tag);
     expect(otherTask[2]).not.toBe(context);
-    const otherBlinding = merkle.statement({ ...task, blinding: "12346" }).public_inputs;
+    const otherBlinding = atOnce(merkle.statement({ ...task, blinding: "12346" })).public_inputs;
     expect(otherBlinding).toEqual([root, expect.not.stringMatching(`^${tag}$`), context]);
   });
 });

@@ -8,12 +8,12 @@ import { merkleFixture } from "./fixture.ts";
 const fixture = merkleFixture();
 
 const worker = `
-  import { circuits, newBlinding } from "./src/proofs/index.ts";
+  import { atOnce, circuits, newBlinding } from "./src/proofs/index.ts";
   export default {
     async fetch(request) {
       const { task, proof, public_inputs } = await request.json();
       const circuit = circuits.get("merkle");
-      const statement = circuit.statement(task);
+      const statement = atOnce(circuit.statement(task));
       const verdict = circuit.verify(proof, public_inputs, statement.public_inputs);
       return Response.json({ statement, verdict, vk_hash: circuit.vk_hash, blinding: newBlinding() });
     },

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { constants, getPriority } from "node:os";
 import { groth16 } from "snarkjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { circuits, newBlinding } from "../../src/proofs/index.ts";
+import { atOnce, circuits, newBlinding } from "../../src/proofs/index.ts";
 import { createProver, type ProofJob, ProverError } from "../../worker-sim/prover/index.ts";
 import { startSnarkjs } from "./snarkjs.ts";
 
@@ -16,7 +16,7 @@ const merkle = circuit;
 function task(leaves: readonly string[], leaf_index: number, task_id: string = crypto.randomUUID()) {
   const input = merkle.canonical({ leaves, leaf_index });
   const blinding = newBlinding();
-  const { public_inputs } = merkle.statement({ task_id, input, blinding });
+  const { public_inputs } = atOnce(merkle.statement({ task_id, input, blinding }));
   const context = public_inputs[2];
   const job: ProofJob = { circuit: "merkle", task_id, input: { ...input, blinding, context } };
   return { job, public_inputs };

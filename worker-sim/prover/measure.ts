@@ -5,7 +5,7 @@ import { availableParallelism, cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { Log, LogLevel, Miniflare } from "miniflare";
-import { circuits, newBlinding } from "../../src/proofs/index.ts";
+import { atOnce, circuits, newBlinding } from "../../src/proofs/index.ts";
 import { createProver, type Proved } from "./index.ts";
 
 const [threads = availableParallelism(), proofs = 20] = process.argv.slice(2).map(Number);
@@ -31,7 +31,7 @@ async function measureProver(): Promise<Proved & { readonly task: ReturnType<typ
   const prover = createProver({ threads });
   const prove = async () => {
     const each = task(2);
-    const context = merkle.statement(each).public_inputs[2];
+    const context = atOnce(merkle.statement(each)).public_inputs[2];
     const input = { ...each.input, blinding: each.blinding, context };
     return { task: each, ...(await prover.prove({ circuit: "merkle", task_id: each.task_id, input })) };
   };
@@ -53,11 +53,11 @@ async function measureProver(): Promise<Proved & { readonly task: ReturnType<typ
 }
 
 const COORDINATOR = `
-  import { circuits } from "./src/proofs/index.ts";
+  import { atOnce, circuits } from "./src/proofs/index.ts";
   const merkle = circuits.get("merkle");
   export function run({ action, times, task, proof, public_inputs }) {
     for (let i = 0; i < times; i++) {
-      if (action === "statement") merkle.statement(task);
+      if (action === "statement") atOnce(merkle.statement(task));
       else if (!merkle.verify(proof, public_inputs, public_inputs).valid) throw new Error("refused");
     }
   }

@@ -7,7 +7,7 @@ import { fieldToHex } from "../field.ts";
 import { groth16Verifier } from "../groth16.ts";
 import { verifyingKeyHash } from "../verifying-key.ts";
 import { merkleInput, parseMerkleInput } from "./input.ts";
-import { leafTag, merklePath } from "./tree.ts";
+import { leafTag, merklePathSteps } from "./tree.ts";
 import verifyingKey from "./verifying-key.json" with { type: "json" };
 
 const NAME = "merkle";
@@ -27,10 +27,10 @@ export const merkle: Circuit = {
     return { leaves, leaf_index };
   },
 
-  statement({ task_id, input, blinding }) {
+  *statement({ task_id, input, blinding }) {
     const { leaves, leaf_index } = parseMerkleInput(input);
     const context = taskContext(NAME, VK_HASH, task_id);
-    const { root, value } = merklePath(leaves, leaf_index);
+    const { root, value } = yield* merklePathSteps(leaves, leaf_index);
     const tag = leafTag({ value, index: leaf_index, blinding: BigInt(blinding), context: BigInt(context) });
     return { public_inputs: [root.toString(), tag.toString(), context], merkle_root: fieldToHex(root) };
   },

@@ -6,8 +6,11 @@ import { poseidon1 } from "poseidon-lite/poseidon1";
 import { poseidon2 } from "poseidon-lite/poseidon2";
 import { poseidon5 } from "poseidon-lite/poseidon5";
 import { hashToField } from "../field.ts";
+import { atOnce, type Steps } from "../steps.ts";
 
 export const DEPTH = 10;
+/** Between two pauses: some 5 to 10 ms. */
+const HASHES_PER_STEP = 100;
 
 /** The version of the statement, the first input of every tag. */
 const STATEMENT = 1n;
@@ -27,19 +30,24 @@ export function leafValue(leaf: string): bigint {
 
 /** The root over canonical `leaves`, at most 2^DEPTH of them, and the path to the one at `index`. */
 export function merklePath(leaves: readonly string[], index: number): Path {
-  const values = leaves.map(leafValue);
-  const value = values[index];
-  if (values.length > 2 ** DEPTH || value === undefined) {
+  return atOnce(merklePathSteps(leaves, index));
+}
+
+export function* merklePathSteps(leaves: readonly string[], index: number): Steps<Path> {
+  const leaf = leaves[index];
+  if (leaves.length > 2 ** DEPTH || leaf === undefined) {
     throw new Error(`no path to leaf ${index} in a tree of ${leaves.length} leaves`);
   }
+  const value = leafValue(leaf);
   const zeros = zeroSubtrees();
   const siblings: bigint[] = [];
-  let nodes = values.map((each) => poseidon1([each]));
+  const hashes: Hashes = { left: HASHES_PER_STEP };
+  let nodes = yield* hashed(hashes, leaves, (each) => poseidon1([leafValue(each)]));
   let position = index;
   // Only the nodes that have a leaf below them are computed; to the right of them, everything is a zero subtree.
   for (const zero of zeros) {
     siblings.push(nodes[position ^ 1] ?? zero);
-    nodes = pairsOf(nodes, zero).map((pair) => poseidon2(pair));
+    nodes = yield* hashed(hashes, pairsOf(nodes, zero), (pair) => poseidon2(pair));
     position >>= 1;
   }
   const [root] = nodes;
@@ -56,6 +64,28 @@ export function leafTag(leaf: {
   readonly context: bigint;
 }): bigint {
   return poseidon5([STATEMENT, leaf.value, BigInt(leaf.index), leaf.blinding, leaf.context]);
+}
+
+interface Hashes {
+  /** Until the next pause. */
+  left: number;
+}
+
+function* hashed<Item>(
+  hashes: Hashes,
+  items: readonly Item[],
+  hash: (item: Item) => bigint,
+): Steps<bigint[]> {
+  const values: bigint[] = [];
+  for (const item of items) {
+    if (hashes.left === 0) {
+      yield;
+      hashes.left = HASHES_PER_STEP;
+    }
+    hashes.left--;
+    values.push(hash(item));
+  }
+  return values;
 }
 
 function pairsOf(nodes: readonly bigint[], zero: bigint): bigint[][] {

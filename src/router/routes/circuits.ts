@@ -3,9 +3,10 @@ import { z } from "zod";
 import { type CircuitView, proofCheck } from "../../api/cluster.ts";
 import { type Problem, problem } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
-import { type Circuit, circuits } from "../../proofs/index.ts";
+import { type Circuit, circuits, inItsOwnTurn } from "../../proofs/index.ts";
 import { readJson } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
+import { tooBusy, verifications } from "../gate.ts";
 
 function render(circuit: Circuit): CircuitView {
   const { name, circuit_type, vk_hash, setup, input } = circuit;
@@ -37,7 +38,11 @@ async function verify(context: RequestContext): Promise<Response | Problem> {
   const circuit = circuits.get(request.value.circuit);
   if (circuit === undefined) return unknown(request.value.circuit);
   const { proof, public_inputs } = request.value;
-  return answer(context, 200, circuit.verify(proof, public_inputs, public_inputs));
+  const verified = await verifications.run(
+    inItsOwnTurn(() => circuit.verify(proof, public_inputs, public_inputs)),
+    context.cluster.deadline,
+  );
+  return verified.type === "too-busy" ? tooBusy("verifications") : answer(context, 200, verified.value);
 }
 
 export const circuitRoutes: readonly Route[] = [

@@ -7,12 +7,13 @@ import { endedStatuses } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
 import { type CompletionRequest, completion, failure, release } from "../../api/workers.ts";
 import type { CompleteLease } from "../../coordinator/commands.ts";
-import { circuits } from "../../proofs/index.ts";
+import { circuits, inItsOwnTurn } from "../../proofs/index.ts";
 import { type LeaseStanding, newNonce } from "../../replica/rpc.ts";
 import { readJson } from "../body.ts";
 import type { Cluster, Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
+import { tooBusy, verifications } from "../gate.ts";
 import { renderOffers } from "../offers.ts";
 import { command, expectOutcome, refusal } from "../requests.ts";
 
@@ -77,7 +78,12 @@ async function complete(context: RequestContext): Promise<Response | Problem> {
     if (circuit === undefined) {
       return problem("not-available", `this version of the router cannot verify proofs of ${task.circuit}`);
     }
-    const verdict = circuit.verify(proof, public_inputs, task.public_inputs);
+    const verified = await verifications.run(
+      inItsOwnTurn(() => circuit.verify(proof, public_inputs, task.public_inputs)),
+      context.cluster.deadline,
+    );
+    if (verified.type === "too-busy") return tooBusy("verifications");
+    const verdict = verified.value;
     if (!verdict.valid) return reject(context, { lease_id, worker_id, reason: verdict.reason });
   }
   if (proof_digest === undefined)

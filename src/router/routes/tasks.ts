@@ -4,23 +4,33 @@ import { type Problem, problem } from "../../api/problem.ts";
 import { renderAttempt, renderTask } from "../../api/render.ts";
 import { endedStatuses, submissionOptions, taskListParameters, taskParameters } from "../../api/tasks.ts";
 import { invalid, validate } from "../../api/validation.ts";
-import { type Circuit, circuits, newBlinding } from "../../proofs/index.ts";
+import { type Circuit, circuits, newBlinding, type Statement, type Steps } from "../../proofs/index.ts";
 import type { Answer, Query, TaskView } from "../../replica/rpc.ts";
 import { ITEM_BYTES_MAX, readJson } from "../body.ts";
 import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
+import { type Computed, statements, tooBusy } from "../gate.ts";
 import { clientKey, command, expectOutcome, refusal, replayHeader, waitMs } from "../requests.ts";
 
 const POLL_PAUSE_MS_FIRST = 50;
 const POLL_PAUSE_MS_MAX = 500;
 const READ_HEADER = "x-raft-applied-index";
 
-async function newTask(circuit: Circuit, input: unknown) {
+/** A small input is not worth waiting for others: its first step is all. */
+async function statementOf(steps: Steps<Statement>, deadline: number): Promise<Computed<Statement>> {
+  const first = steps.next();
+  return first.done ? { type: "result", value: first.value } : statements.run(steps, deadline);
+}
+
+async function newTask(circuit: Circuit, input: unknown, deadline: number) {
   const canonical = circuit.canonical(input);
   const task_id = crypto.randomUUID();
   const blinding = newBlinding();
-  const { public_inputs, merkle_root } = circuit.statement({ task_id, input: canonical, blinding });
+  const steps = circuit.statement({ task_id, input: canonical, blinding });
+  const statement = await statementOf(steps, deadline);
+  if (statement.type === "too-busy") return undefined;
+  const { public_inputs, merkle_root } = statement.value;
   return {
     task_id,
     circuit: circuit.name,
@@ -50,8 +60,10 @@ async function submit(context: RequestContext): Promise<Response | Problem> {
   const key = await clientKey(context, `POST /api/v1/tasks/${name}`, body.bytes);
   if (!key.ok) return key.problem;
   const { priority, max_attempts, max_runtime_ms, tags } = options.value;
+  const made = await newTask(circuit, input.value, context.cluster.deadline);
+  if (made === undefined) return tooBusy("statements of large inputs");
   const task = {
-    ...(await newTask(circuit, input.value)),
+    ...made,
     priority,
     max_attempts: max_attempts ?? context.configuration.max_attempts,
     ...(max_runtime_ms === undefined ? {} : { max_runtime_ms }),
