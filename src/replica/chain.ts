@@ -62,9 +62,9 @@ export class Chain {
     return due;
   }
 
-  /** When the timer that is armed should have run; undefined while none is. */
+  /** For when the timer is armed, also while it is its turn, so that it can tell how late it runs; undefined if it is not. */
   get due(): number | undefined {
-    return this.#timer === undefined ? undefined : this.#due;
+    return this.#due === Number.POSITIVE_INFINITY ? undefined : this.#due;
   }
 
   /** Run at `due` at the latest. An earlier timer stays: running early does no harm. */
@@ -79,7 +79,6 @@ export class Chain {
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
-        this.#due = Number.POSITIVE_INFINITY;
         this.#run();
       },
       Math.max(1, due - now),

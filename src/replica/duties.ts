@@ -13,7 +13,8 @@ const PULLS_WAITING_MAX = 10_000;
 export interface DutiesOptions {
   readonly coordinator: Coordinator;
   readonly lease_ms: number;
-  readonly now: number;
+  /** Wall time: what workers are told of their leases is measured in it. */
+  readonly clock: () => number;
   readonly propose: (command: Command) => Promise<ProposeAnswer>;
   /** Asks for {@link Duties.attend} in an event of its own. */
   readonly wake: () => void;
@@ -34,23 +35,23 @@ export class Duties {
   /** Tasks asked for by grants that are proposed but not yet applied. */
   #asked = 0;
   #closedWith: ProposeAnswer | undefined;
-  #attendedAt: number;
+  /** On the engine's clock, as everything about pulls: it is the one that stamps entries. */
+  #attendedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: DutiesOptions) {
     this.#options = options;
-    this.#liveness = createLiveness(options);
-    this.#attendedAt = options.now;
+    this.#liveness = createLiveness({ ...options, now: options.clock() });
   }
 
-  heartbeat(beat: WorkerHeartbeat, now: number): HeartbeatResult | Refused {
-    const heard = this.#liveness.heartbeat(beat, now);
+  heartbeat(beat: WorkerHeartbeat): HeartbeatResult | Refused {
+    const heard = this.#liveness.heartbeat(beat, this.#options.clock());
     if ("type" in heard) return heard;
     this.#proposeAll(heard.propose);
     return heard.result;
   }
 
-  heard(workerId: string, bootId: string, now: number): void {
-    this.#liveness.heard(workerId, bootId, now);
+  heard(workerId: string, bootId: string): void {
+    this.#liveness.heard(workerId, bootId, this.#options.clock());
   }
 
   expiresAt(leaseId: string): number | undefined {
@@ -58,13 +59,13 @@ export class Duties {
   }
 
   pull(pull: Pull, now: number): Promise<ProposeAnswer> {
-    this.heard(pull.worker_id, pull.boot_id, now);
+    this.heard(pull.worker_id, pull.boot_id);
     return new Promise((settle) => this.#offer({ pull, until: now + pull.wait_ms, settle }, now));
   }
 
   /** Entries have been `applied` or time has passed: grants what can be granted, ends what has waited enough. */
   attend(now: number, applied: boolean): void {
-    this.#proposeAll(this.#liveness.due(now));
+    this.#proposeAll(this.#liveness.due(this.#options.clock()));
     if (this.#waiting.length === 0) return;
     if (!applied && now < (this.#pullsDue() ?? Number.POSITIVE_INFINITY)) return;
     this.#attendedAt = now;

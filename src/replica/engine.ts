@@ -190,11 +190,11 @@ export class Engine {
 
   heartbeat(beat: WorkerHeartbeat): HeartbeatResult | Refused | Declined {
     this.#options.store.touch();
-    return this.#duty((duties, now) => duties.heartbeat(beat, now));
+    return this.#duty((duties) => duties.heartbeat(beat));
   }
 
   heard(workerId: string, bootId: string): void {
-    this.#duties?.heard(workerId, bootId, this.#now());
+    this.#duties?.heard(workerId, bootId);
   }
 
   expiresAt(leaseId: string): number | undefined {
@@ -302,8 +302,15 @@ export class Engine {
       }
     }
     if (wrote) this.#flush();
+    this.#armChain();
+  }
+
+  /** For what is due next, but at least once per heartbeat: a timer is late only by what lies behind its instant. */
+  #armChain(): void {
+    const now = this.#now();
     const due = [this.raft.wakeAt, this.#duties?.nextDue].filter((instant) => instant !== undefined);
-    this.chain.arm(due.length > 0 ? Math.min(...due) : undefined, this.#now());
+    const latest = now + this.#options.configuration.heartbeat_ms;
+    this.chain.arm(due.length > 0 ? Math.max(now, Math.min(latest, ...due)) : undefined, now);
   }
 
   /** Whether anything was written. */
@@ -366,7 +373,11 @@ export class Engine {
         this.#flushing = false;
         if (this.#proposals.queued > 0 && !this.#turn) this.event(() => this.#appendQueued());
       },
-      (error) => this.#fail(error),
+      (error) => {
+        // Who waits for the flush must not wait for ever.
+        this.#flushing = false;
+        this.#fail(error);
+      },
     );
   }
 
@@ -379,7 +390,7 @@ export class Engine {
     this.#duties = new Duties({
       coordinator: this.coordinator,
       lease_ms: configuration.lease_ms,
-      now: this.#now(),
+      clock: this.#options.now,
       propose: (command) => this.#proposals.enqueue(command),
       wake: () => this.event(() => {}),
       place: () => ({ index: this.appliedIndex, term }),

@@ -22,11 +22,13 @@ export class Reads {
   #waiting: { readonly index: number; readonly resolve: (reached: boolean) => void }[] = [];
   #asking: Promise<Grant> | undefined;
   #next: Promise<Grant> | undefined;
+  /** Reads that share a question to the leader. */
+  #sharing = 0;
   #count = 0;
 
   /** As leader: `begin` asks the core under the id given to it, and says whether that was refused. */
   round(begin: (id: string) => Declined | undefined): Promise<Grant> {
-    if (this.#rounds.size >= READS_WAITING_MAX) return Promise.resolve(TOO_MANY);
+    if (this.#full) return Promise.resolve(TOO_MANY);
     const id = String(++this.#count);
     return new Promise((resolve) => {
       this.#rounds.set(id, resolve);
@@ -43,7 +45,22 @@ export class Reads {
   }
 
   /** As follower: one question to the leader at a time; whoever comes later shares the next one. */
-  ask(question: () => Promise<Grant>): Promise<Grant> {
+  async ask(question: () => Promise<Grant>): Promise<Grant> {
+    if (this.#full) return TOO_MANY;
+    this.#sharing++;
+    try {
+      return await this.#share(question);
+    } finally {
+      this.#sharing--;
+    }
+  }
+
+  /** Every read is asked for before it waits here for entries: what is full lets nobody in, whatever he waits for. */
+  get #full(): boolean {
+    return this.#rounds.size + this.#sharing + this.#waiting.length >= READS_WAITING_MAX;
+  }
+
+  #share(question: () => Promise<Grant>): Promise<Grant> {
     if (this.#next) return this.#next;
     const start = (): Promise<Grant> => {
       this.#next = undefined;
