@@ -86,12 +86,28 @@ export function invalid(errors: readonly FieldError[]): Problem {
   return problem("invalid-request", `${detail}${more}`, { errors });
 }
 
+const TOO_MUCH: FieldError = {
+  pointer: "",
+  detail: "the body is nested too deeply, or has too many fields that are wrong, to say which",
+};
+
+/** Undefined where the library's own recursion, or its lists of issues, exceed the stack. */
+function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown) {
+  try {
+    return schema.safeParse(value);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 /** The value as the schema puts it out, or a 400 that names each wrong field. */
 export function validate<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
 ): Validated<z.output<Schema>> {
-  const result = schema.safeParse(value);
+  const result = parsed(schema, value);
+  if (result === undefined) return { ok: false, problem: invalid([TOO_MUCH]) };
   if (result.success) return { ok: true, value: result.data };
   return { ok: false, problem: invalid(fieldErrors(result.error.issues)) };
 }

@@ -11,6 +11,16 @@ import {
 
 const LEASES_MAX = 1_000;
 
+const LABELS_MAX = 32;
+
+/** Counted before any of them is looked at: a record of a million would give a million issues. */
+const labels = z
+  .custom<Readonly<Record<string, string>>>(
+    (given) => typeof given !== "object" || given === null || Object.keys(given).length <= LABELS_MAX,
+    { error: `must have at most ${LABELS_MAX} fields` },
+  )
+  .pipe(z.record(z.string().min(1).max(64), z.string().max(256)));
+
 export const registration = z.object({
   worker_id: identifier,
   boot_id: identifier.describe("New for each process: a new one releases the leases of the old one."),
@@ -19,7 +29,7 @@ export const registration = z.object({
     .array(z.object({ name: identifier, vk_hash: z.string().max(128) }))
     .max(100)
     .describe("What this prover can prove, and the hash of the verifying key of each."),
-  labels: z.record(z.string().min(1).max(64), z.string().max(256)).default({}),
+  labels: labels.default({}),
 });
 export type Registration = z.input<typeof registration>;
 

@@ -5,6 +5,8 @@ const MIB = 1_048_576;
 export const BODY_BYTES_MAX = 5 * MIB;
 /** One input, event or operation. */
 export const ITEM_BYTES_MAX = MIB;
+/** What provers and operators send, proofs excepted. */
+export const SMALL_BODY_BYTES_MAX = 256 * 1_024;
 const DISCARD_BYTES_MAX = 100 * MIB;
 
 export type Body<Value> =
@@ -12,9 +14,10 @@ export type Body<Value> =
   | { readonly ok: false; readonly problem: Problem };
 
 function tooLarge(limit: number): { readonly ok: false; readonly problem: Problem } {
+  const size = limit < MIB ? `${limit / 1_024} KiB` : `${limit / MIB} MiB`;
   return {
     ok: false,
-    problem: problem("too-large", `the body is larger than the ${limit / MIB} MiB allowed here`),
+    problem: problem("too-large", `the body is larger than the ${size} allowed here`),
   };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { z } from "zod";
+import { z } from "zod";
 import { eventSubmission } from "../../src/api/events.ts";
 import { submissionOptions, taskListParameters, taskParameters } from "../../src/api/tasks.ts";
 import { validate } from "../../src/api/validation.ts";
@@ -86,6 +86,30 @@ describe("what is wrong with a request", () => {
     const [first] = errors(merkle.input, { leaves: ["01", "0x123..."] });
     expect(first?.[0]).toBe("/leaves/1");
     expect(first?.[1]).toMatch(/^leaves\[1\] .*dots stand for digits/);
+  });
+
+  it("is said of labels without looking at a million of them", () => {
+    const worker = { worker_id: "w", boot_id: "b", max_concurrent_tasks: 1, circuits: [] };
+    const many = Object.fromEntries(Array.from({ length: 400_000 }, (_, at) => [`k${at}`, 0]));
+    expect(errors(registration, { ...worker, labels: many })).toEqual([
+      ["/labels", "labels must have at most 32 fields"],
+    ]);
+    expect(errors(registration, { ...worker, labels: { zone: 1 } })).toEqual([
+      ["/labels/zone", "labels.zone must be a string"],
+    ]);
+    expect(errors(registration, { ...worker, labels: [] })).toEqual([
+      ["/labels", "labels must be an object"],
+    ]);
+    expect(errors(registration, { ...worker, labels: { zone: "a" } })).toEqual([]);
+  });
+
+  it("is one sentence where there is too much of it for the stack", () => {
+    const list: z.ZodType = z.lazy(() => z.array(list));
+    let deep: unknown = [];
+    for (let depth = 0; depth < 100_000; depth++) deep = [deep];
+    expect(errors(list, deep)).toEqual([
+      ["", "the body is nested too deeply, or has too many fields that are wrong, to say which"],
+    ]);
   });
 
   it("is bounded in number", () => {

@@ -3,7 +3,7 @@ import { fault, type Health } from "../../api/cluster.ts";
 import { type Problem, problem } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
 import type { Observe } from "../../replica/rpc.ts";
-import { readJson } from "../body.ts";
+import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
 import { httpMetrics } from "../http-metrics.ts";
@@ -91,7 +91,7 @@ async function injectFault(context: RequestContext): Promise<Response | Problem>
       `there is no replica ${replica}; there are ${context.cluster.names.join(", ")}`,
     );
   }
-  const body = await readJson(context.request);
+  const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
   const request = validate(fault, body.value);
   if (!request.ok) return request.problem;

@@ -9,7 +9,7 @@ import { type CompletionRequest, completion, failure, release } from "../../api/
 import type { CompleteLease } from "../../coordinator/commands.ts";
 import { circuits, inItsOwnTurn } from "../../proofs/index.ts";
 import { type LeaseStanding, newNonce } from "../../replica/rpc.ts";
-import { readJson } from "../body.ts";
+import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import type { Cluster, Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
@@ -28,16 +28,6 @@ async function readLease(cluster: Cluster, lease_id: string): Promise<Result<Lea
   return second.ok ? { ok: true, value: second.value.result } : second;
 }
 
-/** Undefined for what is nested too deeply to be a proof. */
-async function digestOf(proof: unknown): Promise<string | undefined> {
-  try {
-    return await sha256Hex(canonicalJson(proof));
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
-}
-
 /** Who asks for more without saying which process it is gets nothing, and its proof counts all the same. */
 function asked(next: CompletionRequest["next"]): Pick<CompleteLease, "next"> {
   if (next === undefined || next.max === 0 || next.boot_id === undefined) return {};
@@ -46,6 +36,32 @@ function asked(next: CompletionRequest["next"]): Pick<CompleteLease, "next"> {
 
 function leaseId(context: RequestContext): string {
   return context.params.lease_id ?? "";
+}
+
+type Judged =
+  | { readonly type: "valid"; readonly proof_digest: string }
+  | { readonly type: "invalid"; readonly reason: string }
+  | { readonly type: "problem"; readonly problem: Problem };
+
+/** Whether a proof is one of this task. Through a lease that has completed it, only the proof itself still counts. */
+async function judge(
+  context: RequestContext,
+  task: LeaseStanding,
+  { proof, public_inputs }: Pick<CompletionRequest, "proof" | "public_inputs">,
+): Promise<Judged> {
+  const circuit = circuits.get(task.circuit);
+  if (circuit === undefined) {
+    const detail = `this version of the router cannot verify proofs of ${task.circuit}`;
+    return { type: "problem", problem: problem("not-available", detail) };
+  }
+  const signals = task.outcome === "completed" ? task.public_inputs : public_inputs;
+  const verification = inItsOwnTurn(() => circuit.verify(proof, signals, task.public_inputs));
+  const verified = await verifications.run(verification, context.cluster.deadline);
+  if (verified.type === "too-busy") return { type: "problem", problem: tooBusy("verifications") };
+  const verdict = verified.value;
+  if (!verdict.valid) return { type: "invalid", reason: verdict.reason };
+  // What is no proof may be of any size and depth: only what was found to be one is written down canonically.
+  return { type: "valid", proof_digest: await sha256Hex(canonicalJson(proof)) };
 }
 
 async function complete(context: RequestContext): Promise<Response | Problem> {
@@ -63,32 +79,20 @@ async function complete(context: RequestContext): Promise<Response | Problem> {
   if (task.worker_id !== worker_id) {
     return problem("lease-superseded", `lease ${lease_id} was not granted to worker ${worker_id}`);
   }
-  const proof_digest = await digestOf(proof);
-  if (task.outcome === "completed") {
-    if (proof_digest !== task.proof_digest) {
-      return problem(
-        "proof-mismatch",
-        `task ${task.task_id} was completed through this lease with another proof`,
-      );
-    }
-  } else if (endedStatuses.has(task.status)) {
+  const accepted = task.outcome === "completed";
+  if (!accepted && endedStatuses.has(task.status)) {
     return problem("lease-superseded", `task ${task.task_id} is ${task.status} and takes no proof any more`);
-  } else {
-    const circuit = circuits.get(task.circuit);
-    if (circuit === undefined) {
-      return problem("not-available", `this version of the router cannot verify proofs of ${task.circuit}`);
-    }
-    const verified = await verifications.run(
-      inItsOwnTurn(() => circuit.verify(proof, public_inputs, task.public_inputs)),
-      context.cluster.deadline,
-    );
-    if (verified.type === "too-busy") return tooBusy("verifications");
-    const verdict = verified.value;
-    if (!verdict.valid) return reject(context, { lease_id, worker_id, reason: verdict.reason });
   }
-  if (proof_digest === undefined)
-    throw new Error(`a proof was found valid that has no digest, lease ${lease_id}`);
-
+  const judged = await judge(context, task, { proof, public_inputs });
+  if (judged.type === "problem") return judged.problem;
+  if (judged.type === "invalid" && !accepted) {
+    return reject(context, { lease_id, worker_id, reason: judged.reason });
+  }
+  if (judged.type === "invalid" || (accepted && judged.proof_digest !== task.proof_digest)) {
+    const detail = `task ${task.task_id} was completed through this lease with another proof`;
+    return problem("proof-mismatch", detail);
+  }
+  const { proof_digest } = judged;
   const applied = await context.cluster.propose(
     command({ type: "complete-lease", lease_id, worker_id, proof, proof_digest, ...asked(next) }),
   );
@@ -117,7 +121,7 @@ async function reject(
 }
 
 async function fail(context: RequestContext): Promise<Response | Problem> {
-  const body = await readJson(context.request);
+  const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
   const request = validate(failure, body.value);
   if (!request.ok) return request.problem;
@@ -125,7 +129,7 @@ async function fail(context: RequestContext): Promise<Response | Problem> {
 }
 
 async function giveBack(context: RequestContext): Promise<Response | Problem> {
-  const body = await readJson(context.request);
+  const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
   const request = validate(release, body.value);
   if (!request.ok) return request.problem;

@@ -6,7 +6,7 @@ import { taskParameters } from "../../api/tasks.ts";
 import { type Validated, validate } from "../../api/validation.ts";
 import { heartbeat, pull, registration, workerListParameters } from "../../api/workers.ts";
 import { circuits } from "../../proofs/index.ts";
-import { readJson } from "../body.ts";
+import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import { renderOffers } from "../offers.ts";
 import { command, expectOutcome, refusal } from "../requests.ts";
@@ -24,7 +24,7 @@ function workerId(context: RequestContext): Validated<string> {
 }
 
 async function register(context: RequestContext): Promise<Response | Problem> {
-  const body = await readJson(context.request);
+  const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
   const worker = validate(registration, body.value);
   if (!worker.ok) return worker.problem;
@@ -50,7 +50,7 @@ async function register(context: RequestContext): Promise<Response | Problem> {
 async function pullLeases(context: RequestContext): Promise<Response | Problem> {
   const id = workerId(context);
   if (!id.ok) return id.problem;
-  const body = await readJson(context.request);
+  const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
   const request = validate(pull, body.value);
   if (!request.ok) return request.problem;
@@ -72,7 +72,7 @@ async function pullLeases(context: RequestContext): Promise<Response | Problem> 
 async function beat(context: RequestContext): Promise<Response | Problem> {
   const id = workerId(context);
   if (!id.ok) return id.problem;
-  const body = await readJson(context.request);
+  const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
   const request = validate(heartbeat, body.value);
   if (!request.ok) return request.problem;
