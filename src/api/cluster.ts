@@ -49,7 +49,9 @@ export interface CircuitView {
 export const proofCheck = z.object({
   circuit: z.string(),
   proof: z.unknown(),
-  public_inputs: z.array(z.string(), { error: "must be a list of decimal strings" }).max(100),
+  public_inputs: z
+    .array(z.string(), { error: "must be a list of decimal strings" })
+    .max(100, { error: "must have at most 100 items" }),
 });
 
 export const faultActions = ["stop", "start", "isolate", "heal", "reset", "degrade"] as const;

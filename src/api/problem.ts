@@ -60,7 +60,7 @@ export interface Problem {
   readonly code: ProblemCode;
   readonly detail: string;
   readonly errors?: readonly FieldError[];
-  /** Sent as `Retry-After`, in whole seconds. 503 carries 1 s where this is absent. */
+  /** Sent with a 503 as `Retry-After`, in whole seconds; 1 s where absent. */
   readonly retry_after_ms?: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Fields beside those of the problem. */
@@ -123,7 +123,7 @@ export function problemResponse(
   const { status } = kinds[failure.code];
   const headers = new Headers(failure.headers);
   headers.set("content-type", "application/problem+json");
-  if (status === 503 || failure.retry_after_ms !== undefined) {
+  if (status === 503) {
     headers.set("retry-after", String(Math.max(1, Math.ceil((failure.retry_after_ms ?? 1_000) / 1_000))));
   }
   return new Response(JSON.stringify(problemBody(failure, request)), { status, headers });

@@ -86,7 +86,7 @@ function addressOf(pathname: string): Address {
 
 function requestId(request: Request): string {
   const given = request.headers.get("x-request-id");
-  return given !== null && /^[A-Za-z0-9._:/+=-]{1,128}$/.test(given) ? given : crypto.randomUUID();
+  return given !== null && /^[\x20-\x7e]{1,128}$/.test(given) ? given : crypto.randomUUID();
 }
 
 /** The id of a lease is for its holder alone: of it, the log shows task and number. */
@@ -204,6 +204,7 @@ export async function route(request: Request, options: RouterOptions): Promise<R
   );
   await discardBody(request).catch(() => undefined);
   const inner = result instanceof Response ? result : problemResponse(result, { instance, request_id });
+  if (request.method === "HEAD") await inner.body?.cancel();
   const body = request.method === "HEAD" ? null : inner.body;
   const response = new Response(body, inner);
   for (const [header, value] of Object.entries(CORS)) response.headers.set(header, value);

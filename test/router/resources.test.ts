@@ -201,6 +201,32 @@ describe("an event", () => {
     }
   });
 
+  it("is measured by its own bytes, not by what becomes of them in the log", async () => {
+    const text = `{"Critical":{"Escaped":{"s":"${"\\\\".repeat(400_000)}"}}}`;
+    const { status, body } = await cluster.post("/events", `{"event":${text}}`);
+    expect([status, body.code]).toEqual([200, undefined]);
+    const list = await (await cluster.fetch(`/events?after=${Number(body.seq) - 1}`)).text();
+    expect(list === `{"events":[${text}],"count":1}`).toBe(true);
+  });
+
+  it("above 1 MiB is 413, which no waiting helps", async () => {
+    const big = { event: { Critical: { Big: { s: "x".repeat(1_048_576) } } } };
+    const { status, body, headers } = await cluster.post("/events", big);
+    expect([status, body.code, body.retryable]).toEqual([413, "too-large", false]);
+    expect(headers.has("retry-after")).toBe(false);
+  });
+
+  it("keeps what was validated and nothing beside it", async () => {
+    const kind = '"Kept":{"a":1}';
+    const { status, body } = await cluster.post(
+      "/events",
+      `{"event":{"trace":"x","Critical":{"__proto__":{"b":2},${kind}}},"more":1}`,
+    );
+    expect(status).toBe(200);
+    const list = await (await cluster.fetch(`/events?after=${Number(body.seq) - 1}`)).text();
+    expect(list).toBe(`{"events":[{"Critical":{${kind}}}],"count":1}`);
+  });
+
   it("nested deeper than can be written down is 400", async () => {
     const deep = `{"event":{"Critical":{"Deep":{"a":${"[".repeat(200_000)}${"]".repeat(200_000)}}}}}`;
     expect((await cluster.post("/events", deep)).status).toBe(400);

@@ -31,22 +31,24 @@ describe("every answer", () => {
       ["/api/v1/tasks/x", 400],
       ["/readyz", 200],
     ] as const) {
-      const {
-        status: seen,
-        body,
-        headers,
-      } = await cluster.json(path, { headers: { "x-request-id": "my-id-7" } });
-      expect([path, seen, headers.get("x-request-id"), body.request_id]).toEqual([
-        path,
-        status,
-        "my-id-7",
-        "my-id-7",
-      ]);
+      for (const given of ["my-id-7", '{"span": "two words"}']) {
+        const {
+          status: seen,
+          body,
+          headers,
+        } = await cluster.json(path, { headers: { "x-request-id": given } });
+        expect([path, seen, headers.get("x-request-id"), body.request_id]).toEqual([
+          path,
+          status,
+          given,
+          given,
+        ]);
+      }
     }
   });
 
   it("has a request id of its own where none, or an unfit one, was given", async () => {
-    for (const headers of [{}, { "x-request-id": "two words" }, { "x-request-id": "x".repeat(200) }]) {
+    for (const headers of [{}, { "x-request-id": "\u00e9" }, { "x-request-id": "x".repeat(200) }]) {
       const answer = await cluster.json("/livez", { headers });
       expect(answer.headers.get("x-request-id")).toMatch(UUID);
       expect(answer.body.request_id).toBe(answer.headers.get("x-request-id"));
@@ -209,6 +211,7 @@ describe("a body", () => {
   it("above the limit is 413, whether it says its length or not", async () => {
     const big = JSON.stringify({ leaves: ["01"], padding: "x".repeat(1_100_000) });
     const huge = JSON.stringify({ worker_id: "w", proof: "x".repeat(5_300_000), public_inputs: [] });
+    const small = JSON.stringify({ worker_id: "w", boot_id: "b", padding: "x".repeat(300_000) });
     const whole = (text: string): RequestInit => ({
       method: "POST",
       body: text,
@@ -221,6 +224,11 @@ describe("a body", () => {
         ["/api/v1/tasks/merkle", big],
         ["/events", big],
         ["/api/v1/leases/x.1/complete", huge],
+        ["/api/v1/leases/x.1/fail", small],
+        ["/api/v1/leases/x.1/release", small],
+        ["/api/v1/workers", small],
+        ["/api/v1/workers/w/pull", small],
+        ["/api/v1/workers/w/heartbeat", small],
       ] as const) {
         const { status, body } = await cluster.json(path, send(text));
         expect([send.name, path, status, body.code]).toEqual([send.name, path, 413, "too-large"]);

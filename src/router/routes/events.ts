@@ -24,7 +24,11 @@ async function append(context: RequestContext): Promise<Response | Problem> {
       problem("not-available", "Ephemeral events are not available in this version; Critical ones are"),
     );
   }
-  const text = compactJson(body.bytes, (value) => (value as EventSubmission).event);
+  // Only what was looked at above is kept.
+  const text = compactJson(body.bytes, (value) => {
+    const { Critical = {} } = (value as EventSubmission).event;
+    return { Critical: { [kind]: Critical[kind] } };
+  });
   if (text === undefined) return failed(invalidBody("event is nested too deeply").problem);
   const key = await clientKey(context, ROUTE, body.bytes);
   if (!key.ok) return failed(key.problem);
