@@ -27,7 +27,7 @@ export interface PeersOptions {
   /** Answers have arrived: a new event for the core. */
   readonly receive: (messages: readonly PeerMessage[]) => void;
   readonly unreachable: (peer: string) => void;
-  /** The peer has no configuration: it may be one that this founding names and that has not heard of it. */
+  /** The peer has no configuration: it may be one that this founding names and that has not heard of it. It is told so. */
   readonly blank: (name: string, incarnation: string) => void;
   readonly report: (text: string) => void;
 }
@@ -119,7 +119,8 @@ export class Peers {
       return;
     }
     if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms));
-    const answer = chain.exhausted(now()) ? "request" : "response";
+    // Asking one that does not answer would be asking in vain.
+    const answer = state.failures === 0 && chain.exhausted(now()) ? "request" : "response";
     const body = encodePeerBody(this.#header(to, answer), messages);
     chain.countSubrequest();
     const startedAt = now();
@@ -136,7 +137,10 @@ export class Peers {
         if (answers.length > 0) receive(answers);
         return;
       }
-      if (given.type === "blank") this.#options.blank(nameOf(to), given.incarnation);
+      if (given.type === "blank") {
+        chain.countSubrequest();
+        this.#options.blank(nameOf(to), given.incarnation);
+      }
       throw new Error(given.type === "blank" ? "it has no configuration" : given.detail);
     } catch (error) {
       // Calls that were under way together fail together: one hiccup counts once.
