@@ -91,8 +91,9 @@ export class Founder {
   async inquire(): Promise<void> {
     const { name, configuration, now, silenced } = this.#options;
     const { recovery_retry_ms } = configuration;
-    if (this.#founding || this.#inquiring || silenced() || now() - this.#inquiredAt < recovery_retry_ms)
-      return;
+    // A founding never changes: whoever has lost its storage learns nothing by asking again.
+    const settled = this.#founding !== undefined || this.#waiting.code === "storage-lost";
+    if (settled || this.#inquiring || silenced() || now() - this.#inquiredAt < recovery_retry_ms) return;
     this.#inquiring = true;
     this.#inquiredAt = now();
     const names = replicaNames(configuration);
