@@ -90,6 +90,7 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       const client_key = "client_key" in command ? command.client_key : undefined;
       const first = client_key && answers.ofKey(client_key);
       const applied = first ?? { outcome: carryOut(state, command, place), replayed: false };
+      if (applied.outcome.type === "refused") state.commands_refused++;
       answers.remember(command, applied, place, first === undefined ? client_key : undefined);
       return applied;
     },

@@ -166,8 +166,12 @@ export interface MetaRecord {
   readonly v: 1;
   readonly applied_time: Instant;
   readonly event_count: number;
-  /** Leases granted, by worker; forgotten with the worker. */
+  /** Leases granted, by worker. */
   readonly tasks_assigned: Readonly<Record<string, number>>;
+  /** Leases granted to workers that are gone. */
+  readonly tasks_assigned_before: number;
+  /** Commands that were committed and refused when they were applied. */
+  readonly commands_refused: number;
   /** Leases that ended without a proof through a failure, an invalid proof, a timeout or a loss. */
   readonly assignments_failed: number;
   /** Live tasks are counted from their records. */

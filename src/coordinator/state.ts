@@ -27,6 +27,8 @@ const FRESH: MetaRecord = {
   applied_time: 0,
   event_count: 0,
   tasks_assigned: {},
+  tasks_assigned_before: 0,
+  commands_refused: 0,
   assignments_failed: 0,
   tasks_ended: { completed: 0, failed: 0, cancelled: 0, expired: 0 },
   command_answers: NO_RING,
@@ -41,11 +43,13 @@ export class State {
   readonly stored: MetaRecord;
   event_count: number;
   assignments_failed: number;
+  commands_refused: number;
   /** Since this state was built. */
   registrations = 0;
   readonly #records: Records;
   readonly #workers = new Map<string, WorkerRecord>();
   readonly #assigned: Map<string, number>;
+  #assigned_before: number;
   readonly #by_status: Record<TaskStatus, number>;
   readonly #changed = new Map<Table, Set<string>>();
   #now: Instant;
@@ -58,6 +62,8 @@ export class State {
     this.#now = meta.applied_time;
     this.event_count = meta.event_count;
     this.assignments_failed = meta.assignments_failed;
+    this.commands_refused = meta.commands_refused;
+    this.#assigned_before = meta.tasks_assigned_before;
     this.#assigned = new Map(Object.entries(meta.tasks_assigned));
     this.#by_status = { scheduled: 0, pending: 0, assigned: 0, in_progress: 0, ...meta.tasks_ended };
     for (const [, worker] of records.live("workers")) {
@@ -148,6 +154,7 @@ export class State {
   deleteWorker(worker_id: string): void {
     this.delete("workers", worker_id);
     this.#workers.delete(worker_id);
+    this.#assigned_before += this.#assigned.get(worker_id) ?? 0;
     this.#assigned.delete(worker_id);
     this.workforce.setWorker(worker_id, undefined);
   }
@@ -161,7 +168,9 @@ export class State {
     const by_status = this.#by_status;
     const { workforce } = this;
     const assigned = (): Readonly<Record<string, number>> => this.#assignedByWorker();
+    const before = (): number => this.#assigned_before;
     const failed = (): number => this.assignments_failed;
+    const refused = (): number => this.commands_refused;
     return {
       get tasks() {
         return by_status;
@@ -175,8 +184,14 @@ export class State {
       get tasks_assigned() {
         return assigned();
       },
+      get tasks_assigned_before() {
+        return before();
+      },
       get assignments_failed() {
         return failed();
+      },
+      get commands_refused() {
+        return refused();
       },
     };
   }
@@ -191,7 +206,9 @@ export class State {
       applied_time: this.#now,
       event_count: this.event_count,
       tasks_assigned: this.#assignedByWorker(),
+      tasks_assigned_before: this.#assigned_before,
       assignments_failed: this.assignments_failed,
+      commands_refused: this.commands_refused,
       tasks_ended: { completed, failed, cancelled, expired } satisfies Record<EndedStatus, number>,
       ...rings,
     });

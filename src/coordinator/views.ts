@@ -106,5 +106,8 @@ export interface Counts {
   readonly capacity: { readonly total: number; readonly used: number; readonly available: number };
   /** Leases granted, by worker. */
   readonly tasks_assigned: Readonly<Record<string, number>>;
+  /** Leases granted to workers that are gone, so that the sum never falls. */
+  readonly tasks_assigned_before: number;
+  readonly commands_refused: number;
   readonly assignments_failed: number;
 }

@@ -11,6 +11,8 @@ import { createRaft, type Raft, type Ready, type Refusal, type Status } from "..
 import { Chain } from "./chain.ts";
 import { bytesOf, type PeerMessage } from "./codec.ts";
 import { Duties } from "./duties.ts";
+import { Histogram } from "./histogram.ts";
+import { Partitions } from "./partitions.ts";
 import { nameOf, Peers, type PeersOptions } from "./peers.ts";
 import { COMMAND_BYTES_MAX, Proposals, type ProposeAnswer } from "./proposals.ts";
 import { type Grant, Reads } from "./reads.ts";
@@ -43,6 +45,9 @@ export class Engine {
   readonly coordinator: Coordinator;
   readonly peers: Peers;
   readonly chain: Chain;
+  readonly partitions: Partitions;
+  /** From handing a batch to the disk until it is safe there. */
+  readonly appendLatency = new Histogram();
   readonly counters: EngineCounters = { batches: 0, commands: 0, elections: 0, pulls: 0 };
   readonly #options: EngineOptions;
   readonly #proposals = new Proposals();
@@ -57,6 +62,7 @@ export class Engine {
   /** How far the core's clock is behind, because this replica was held up; it catches up by degrees. */
   #behind = 0;
   #readAt = 0;
+  #lookedAt = 0;
   #closed = false;
   appliedIndex = 0;
   #appliedSinceChanges = 0;
@@ -67,6 +73,7 @@ export class Engine {
     const { store, configuration, id } = options;
     this.#options = options;
     this.coordinator = createCoordinator({ records: createMemoryRecords() });
+    this.partitions = new Partitions(configuration.partition_detection_ms);
     this.chain = new Chain(configuration.invocation, options.now(), () => this.event(() => {}));
     this.peers = new Peers({
       ...options,
@@ -228,6 +235,10 @@ export class Engine {
     return this.#reads.reached(index, this.appliedIndex, timeoutMs);
   }
 
+  get commitLatency(): Histogram {
+    return this.#proposals.commitLatency;
+  }
+
   get leadership(): Leadership {
     const { term, leader, role } = this.raft.status;
     return {
@@ -302,7 +313,23 @@ export class Engine {
       }
     }
     if (wrote) this.#flush();
+    this.#lookForPartitions();
     this.#armChain();
+  }
+
+  /** Often enough for the detection period, and not with every event. */
+  #lookForPartitions(): void {
+    const now = this.#now();
+    if (now - this.#lookedAt < this.#options.configuration.heartbeat_ms) return;
+    this.#lookedAt = now;
+    const { role, leader } = this.#reign;
+    const others = this.memberIds.filter((id) => id !== this.id);
+    this.partitions.look({
+      now,
+      leads: role === "leader",
+      peers: new Map(others.map((id) => [id, this.peers.heardAt(id)])),
+      leaderlessSince: leader === undefined ? this.leaderlessSince : undefined,
+    });
   }
 
   /** For what is due next, but at least once per heartbeat: a timer is late only by what lies behind its instant. */
@@ -368,9 +395,11 @@ export class Engine {
   #flush(): void {
     if (this.#flushing) return;
     this.#flushing = true;
+    const began = this.#options.now();
     this.#flushed = this.#options.sync().then(
       () => {
         this.#flushing = false;
+        this.appendLatency.observe(this.#options.now() - began);
         if (this.#proposals.queued > 0 && !this.#turn) this.event(() => this.#appendQueued());
       },
       (error) => {

@@ -1,10 +1,16 @@
 /** A replica's metrics in Prometheus text. Names of the replaced systems are kept as they were. */
 
+import type { Status } from "../raft/index.ts";
+import { Histogram } from "./histogram.ts";
 import { partitionState, type ReplicaView } from "./observe.ts";
 import { nameOf } from "./peers.ts";
 
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [value: number, labels?: Labels];
+
+/** Stands for workers that are gone. No worker can have this name. */
+const GONE = "(removed)";
+const STATES: readonly Status["role"][] = ["follower", "pre-candidate", "candidate", "leader", "learner"];
 
 function escapeLabel(value: string): string {
   return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
@@ -23,6 +29,23 @@ function family(
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("\n")}${lines.length > 0 ? "\n" : ""}`;
 }
 
+/** In seconds. */
+function histogram(name: string, help: string, labels: Labels, latency = new Histogram()): string {
+  const { buckets, count, sum_s } = latency;
+  const of = (suffix: string, value: number | string, more: Labels = {}): string => {
+    const pairs = Object.entries({ ...labels, ...more }).map(
+      ([label, text]) => `${label}="${escapeLabel(text)}"`,
+    );
+    return `${name}${suffix}{${pairs.join(",")}} ${value}`;
+  };
+  const lines = [
+    ...buckets.map(([le, value]) => of("_bucket", value, { le })),
+    of("_sum", sum_s.toFixed(3)),
+    of("_count", count),
+  ];
+  return `# HELP ${name} ${help}\n# TYPE ${name} histogram\n${lines.join("\n")}\n`;
+}
+
 export function metricsOf(view: ReplicaView): string {
   const { name, engine, store } = view;
   const node = { node: name };
@@ -36,7 +59,11 @@ export function metricsOf(view: ReplicaView): string {
     status?.leader === undefined ? [] : [[1, { ...node, leader_id: nameOf(status.leader) }] as const];
   const partition = { healthy: 0, recovering: 1, partitioned: 2 }[partitionState(view)];
   const progress = status?.role === "leader" ? [...status.progress] : [];
-  const assigned = Object.entries(counts?.tasks_assigned ?? {});
+  const before = counts?.tasks_assigned_before ?? 0;
+  const assigned = [
+    ...Object.entries(counts?.tasks_assigned ?? {}),
+    ...(before === 0 ? [] : [[GONE, before] as const]),
+  ];
   const tasks = Object.entries(counts?.tasks ?? {});
   return [
     family("coordinator_workers_total", "gauge", "Registered workers.", [[counts?.workers.total ?? 0]]),
@@ -67,7 +94,19 @@ export function metricsOf(view: ReplicaView): string {
     family("coordinator_scheduler_poll_cycles", "counter", "Pulls answered, empty or not.", [
       [engine?.counters.pulls ?? 0],
     ]),
+    family("consensus_operations_replicated", "counter", "Entries known to be held by a majority.", [
+      [status?.commit ?? 0, node],
+    ]),
     family("consensus_operations_committed", "counter", "Entries committed.", [[status?.commit ?? 0, node]]),
+    family("consensus_operations_failed", "counter", "Commands refused when they were applied.", [
+      [counts?.commands_refused ?? 0, node],
+    ]),
+    family(
+      "consensus_partitions_detected",
+      "counter",
+      "Times that a peer, or every leader, was silent for the detection period; since this instance started.",
+      [[engine?.partitions.detected ?? 0, node]],
+    ),
     family("consensus_log_size", "gauge", "Entries in the log.", [
       [store.lastIndex - store.firstIndex + 1, node],
     ]),
@@ -79,6 +118,20 @@ export function metricsOf(view: ReplicaView): string {
     ]),
     family("cluster_healthy_nodes", "gauge", "Members heard within the detection period.", [[healthy]]),
     family("cluster_total_nodes", "gauge", "Members of the group.", [[members.length]]),
+    family(
+      "raft_state",
+      "gauge",
+      "1 for the role that this replica has.",
+      STATES.map((state) => [status?.role === state ? 1 : 0, { ...node, state }] as const),
+    ),
+    family("raft_term", "gauge", "Current term.", [[status?.term ?? 0, node]]),
+    histogram("raft_append_latency_seconds", "From write to flush of a batch.", node, engine?.appendLatency),
+    histogram(
+      "raft_commit_latency_seconds",
+      "From append to apply of a command, on the leader.",
+      node,
+      engine?.commitLatency,
+    ),
     family("raft_commit_index", "gauge", "Highest index known to be committed.", [
       [status?.commit ?? 0, node],
     ]),

@@ -90,7 +90,10 @@ export function healthOf(view: ReplicaView): Record<string, unknown> {
     workers: counts?.workers ?? { total: 0, active: 0, suspect: 0, dead: 0 },
     capacity: counts?.capacity ?? { total: 0, used: 0, available: 0 },
     scheduler: {
-      tasks_assigned: Object.values(counts?.tasks_assigned ?? {}).reduce((sum, count) => sum + count, 0),
+      tasks_assigned: Object.values(counts?.tasks_assigned ?? {}).reduce(
+        (sum, count) => sum + count,
+        counts?.tasks_assigned_before ?? 0,
+      ),
       assignments_failed: counts?.assignments_failed ?? 0,
       poll_cycles: engine?.counters.pulls ?? 0,
     },

@@ -4,6 +4,7 @@
  */
 import type { Command } from "../coordinator/commands.ts";
 import { bytesOf } from "./codec.ts";
+import { Histogram } from "./histogram.ts";
 import type { Applied, Declined } from "./rpc.ts";
 
 const QUEUE_COMMANDS_MAX = 10_000;
@@ -22,6 +23,7 @@ interface Proposal {
 interface Appended {
   readonly index: number;
   readonly term: number;
+  readonly at: number;
   readonly settle: (answer: ProposeAnswer) => void;
 }
 
@@ -31,6 +33,8 @@ export class Proposals {
   /** In order of index. `#settled` of them, from the front, are done with. */
   #appended: Appended[] = [];
   #settled = 0;
+  /** From append to apply, on the leader. */
+  readonly commitLatency = new Histogram();
 
   get queued(): number {
     return this.#queue.length;
@@ -72,8 +76,9 @@ export class Proposals {
   }
 
   appended(batch: readonly Proposal[], first: number, term: number): void {
-    for (const [at, proposal] of batch.entries()) {
-      this.#appended.push({ index: first + at, term, settle: proposal.settle });
+    const at = Date.now();
+    for (const [nth, proposal] of batch.entries()) {
+      this.#appended.push({ index: first + nth, term, at, settle: proposal.settle });
     }
   }
 
@@ -85,8 +90,10 @@ export class Proposals {
       head = this.#appended[this.#settled]
     ) {
       this.#settled++;
-      if (head.index === index && head.term === term) head.settle(answer());
-      else head.settle({ type: "not-leader", term });
+      if (head.index === index && head.term === term) {
+        this.commitLatency.observe(Date.now() - head.at);
+        head.settle(answer());
+      } else head.settle({ type: "not-leader", term });
     }
     if (this.#settled > 1024 || this.#settled === this.#appended.length) {
       this.#appended.splice(0, this.#settled);

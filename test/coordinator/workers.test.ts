@@ -108,11 +108,28 @@ test("removing a worker gives back its leases without counting a loss, and forge
     attempts: [{ outcome: "released" }],
   });
   expect(machine.coordinator.workers()).toEqual([]);
-  expect(machine.coordinator.counts.tasks_assigned).toEqual({});
+  expect(machine.coordinator.counts).toMatchObject({ tasks_assigned: {}, tasks_assigned_before: 1 });
   for (const type of ["remove-worker", "drain-worker"] as const) {
     expect(machine.apply({ type, worker_id: "w" }).outcome).toMatchObject({ code: "worker-unknown" });
   }
   expect(machine.complete("a.1", "w")).toMatchObject({ type: "completed", accepted_late: true });
+});
+
+test("what was counted stays counted, whoever goes and however often the machine is built anew", () => {
+  const machine = withLease();
+  machine.apply({ type: "remove-worker", worker_id: "w" });
+  machine.register("w");
+  machine.grant("w", 1);
+  machine.apply({ type: "drain-worker", worker_id: "nobody" }, "refused");
+  machine.apply({ type: "drain-worker", worker_id: "nobody" }, "refused");
+  machine.coordinator.takeChanges();
+  for (const { coordinator } of [machine, new Machine(machine.records)]) {
+    expect(coordinator.counts).toMatchObject({
+      tasks_assigned: { w: 1 },
+      tasks_assigned_before: 1,
+      commands_refused: 1,
+    });
+  }
 });
 
 test("names that objects know already are names like others", () => {

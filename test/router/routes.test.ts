@@ -1,6 +1,6 @@
 /** The contract's conventions on a real cluster: real router, real replicas, real workerd. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Cluster, followersOf, leaderOf, ready, startCluster } from "../cluster/harness.ts";
+import { type Cluster, followersOf, leaderOf, ready, settled, startCluster } from "../cluster/harness.ts";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -260,6 +260,76 @@ describe("health, status and metrics", () => {
     const metrics = await (await cluster.fetch("/metrics")).text();
     expect(metrics).toMatch(/^coordinator_workers_total \d+$/m);
     expect(metrics).toMatch(/^http_requests_total\{method="GET",route="\/health",status="200"\} \d+$/m);
+  });
+});
+
+describe("metrics", () => {
+  it("have every name that the contract lists, at every replica", async () => {
+    for (const name of cluster.names) {
+      const text = await (await cluster.fetch(`/replicas/${name}/metrics`)).text();
+      for (const metric of [
+        "coordinator_workers_total",
+        "coordinator_workers_active",
+        "coordinator_workers_suspect",
+        "coordinator_workers_dead",
+        "coordinator_capacity_total",
+        "coordinator_capacity_used",
+        "coordinator_scheduler_assignments_failed",
+        "coordinator_scheduler_poll_cycles",
+        "cluster_healthy_nodes",
+        "cluster_total_nodes",
+      ]) {
+        expect(text).toMatch(new RegExp(`^${metric} \\d+$`, "m"));
+      }
+      for (const metric of [
+        "consensus_operations_replicated",
+        "consensus_operations_committed",
+        "consensus_operations_failed",
+        "consensus_log_size",
+        "consensus_partitions_detected",
+        "consensus_is_leader",
+        "consensus_current_term",
+        "consensus_partition_state",
+        "raft_term",
+        "raft_commit_index",
+        "raft_applied_index",
+        "raft_elections_won_total",
+        "raft_append_latency_seconds_count",
+        "raft_commit_latency_seconds_count",
+        "storage_rows_written_total",
+        "storage_database_bytes",
+      ]) {
+        expect(text).toMatch(new RegExp(`^${metric}\\{node="${name}"\\} \\d+$`, "m"));
+      }
+      expect(text).toMatch(/^consensus_leader_id\{node="[^"]+",leader_id="coordinator-\d"\} 1$/m);
+      expect(text.match(/^raft_state\{node="[^"]+",state="[a-z-]+"\} 1$/gm)).toHaveLength(1);
+    }
+  });
+
+  it("count how long a commit took in buckets that only grow", async () => {
+    await cluster.post("/events", { event: { Critical: { A: {} } } });
+    const text = await (await cluster.fetch("/metrics")).text();
+    const counts = Array.from(
+      text.matchAll(/^raft_commit_latency_seconds_bucket\{node="[^"]+",le="([^"]+)"\} (\d+)$/gm),
+      ([, le, count]) => [le, Number(count)] as const,
+    );
+    expect(counts.at(-1)?.[0]).toBe("+Inf");
+    expect(counts.at(-1)?.[1]).toBeGreaterThan(0);
+    expect(counts.map(([, count]) => count)).toEqual(
+      counts.map(([, count]) => count).toSorted((a, b) => a - b),
+    );
+  });
+
+  it("count commands that were refused, the same at every replica", async () => {
+    const failed = async (name: string) => {
+      const text = await (await cluster.fetch(`/replicas/${name}/metrics`)).text();
+      return Number(/^consensus_operations_failed\{.*\} (\d+)$/m.exec(text)?.[1]);
+    };
+    const leader = await leaderOf(cluster);
+    const before = await failed(leader);
+    expect((await cluster.post("/api/v1/workers/nobody/drain", {})).status).toBe(404);
+    await settled(cluster);
+    for (const name of cluster.names) expect([name, await failed(name)]).toEqual([name, before + 1]);
   });
 });
 
