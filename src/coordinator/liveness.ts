@@ -25,7 +25,7 @@ export interface Liveness {
     },
     now: Instant,
   ): { readonly result: HeartbeatResult; readonly propose: readonly CommandBody[] } | Refused;
-  /** Any other sign of life of a worker that is registered: a pull, a completion. It does not extend leases. */
+  /** Another sign of life of a worker that is registered: a pull. It does not extend leases. */
   heard(worker_id: string, boot_id: string, now: Instant): void;
   /** What has fallen due by `now`. */
   due(now: Instant): readonly CommandBody[];
@@ -156,6 +156,12 @@ export function createLiveness(options: {
     return [{ type: "expire-lease", lease_id, reason }];
   }
 
+  /** When a lease that is overdue at `now` may end: a proof that was finished while nobody led comes first. */
+  function timeOutAt(lease_id: string, now: Instant): Instant {
+    const inherited = (coordinator.lease(lease_id)?.attempt.granted_at ?? 0) < options.now;
+    return inherited ? Math.max(now, options.now + repeat_ms) : now;
+  }
+
   function look(watched: Watched, now: Instant): readonly CommandBody[] {
     const worker = coordinator.workerRecord(watched.worker_id);
     if (worker === undefined) return [];
@@ -238,8 +244,9 @@ export function createLiveness(options: {
         first.watched.look_at = undefined;
         propose.push(...look(first.watched, now));
       }
-      for (const lease_id of coordinator.overdueLeases(now))
-        propose.push(...proposeExpiry(lease_id, "timed-out", now));
+      for (const lease_id of coordinator.overdueLeases(now)) {
+        if (timeOutAt(lease_id, now) <= now) propose.push(...proposeExpiry(lease_id, "timed-out", now));
+      }
       for (const lease_id of proposed_leases.keys()) {
         if (!coordinator.lease(lease_id)?.current) proposed_leases.delete(lease_id);
       }
@@ -248,8 +255,9 @@ export function createLiveness(options: {
 
     get nextDue() {
       const times: Instant[] = [];
-      if (coordinator.overdueLeases(examined).some((lease_id) => !proposed_leases.has(lease_id)))
-        times.push(examined);
+      for (const lease_id of coordinator.overdueLeases(examined)) {
+        if (!proposed_leases.has(lease_id)) times.push(timeOutAt(lease_id, examined));
+      }
       const overdue = coordinator.nextOverdue(examined);
       if (overdue !== undefined) times.push(overdue);
       const first = nextLook();

@@ -253,6 +253,17 @@ describe("a lease", () => {
     expect(liveness.due(START + 500)).toEqual([expire("b.1", "timed-out")]);
   });
 
+  test("that timed out while nobody led has a heartbeat's time left, so that a finished proof comes first", () => {
+    machine.submit({ task_id: "b", max_runtime_ms: 1 });
+    machine.grant("w", 1);
+    const reign = START + 60_000;
+    lead(reign);
+    expect(liveness.due(reign)).toEqual([]);
+    expect(liveness.nextDue).toBe(reign + THIRD);
+    expect(liveness.due(reign + THIRD - 1)).toEqual([]);
+    expect(liveness.due(reign + THIRD)).toEqual([expire("b.1", "timed-out")]);
+  });
+
   test("of a worker that only registers again and again goes back when it expires", () => {
     const proposed: CommandBody[] = [];
     for (let now = START; now <= START + 2 * LEASE_MS; now += THIRD) {
