@@ -21,7 +21,7 @@ interface Selection {
 
 /**
  * Grants up to `max` leases. A worker that asks for more than we believe it has room for never learned of some of its
- * leases, because an answer was lost: the oldest that no heartbeat ever listed are handed out once more.
+ * leases, because an answer was lost: of those that no heartbeat ever listed, the newest are handed out once more.
  */
 export function grant(state: State, worker: WorkerRecord, max: number, nonce: string): readonly LeaseGrant[] {
   if (worker.draining || worker.state === "dead") return [];
@@ -54,7 +54,7 @@ function unheardLeases(state: State, worker: WorkerRecord, most: number): readon
   return state
     .leasesOf(worker.worker_id)
     .filter(({ task }) => task.status === "assigned")
-    .slice(0, Math.min(most, GRANT_MAX));
+    .slice(-Math.min(most, GRANT_MAX));
 }
 
 function select(state: State, worker: WorkerRecord, most: number, now: Instant): Selection {

@@ -37,7 +37,7 @@ describe("a grant", () => {
     for (const max of [1, 0, -1, Number.NaN]) expect(machine.grant("w", max)).toEqual([]);
   });
 
-  test("hands out again what the worker cannot know of: leases that no heartbeat listed, the oldest first", () => {
+  test("hands out again what the worker cannot know of: leases that no heartbeat listed", () => {
     const machine = new Machine();
     machine.register("w", { slots: 3 });
     for (const task_id of ["a", "b", "c", "d"]) machine.submit({ task_id });
@@ -49,6 +49,18 @@ describe("a grant", () => {
     expect(machine.grant("w", 2)).toEqual(["b.1", "c.1"]);
     expect(machine.leases("w")).toEqual(["a.1", "b.1", "c.1"]);
     expect(machine.task("b").grants).toBe(1);
+  });
+
+  test("hands out again the newest of them: the worker is likely to be at work on the others", () => {
+    const machine = new Machine();
+    machine.register("w", { slots: 3 });
+    for (const task_id of ["a", "b", "c"]) {
+      machine.submit({ task_id });
+      machine.grant("w", 1);
+      machine.time += 1;
+    }
+    expect(machine.grant("w", 1)).toEqual(["c.1"]);
+    expect(machine.grant("w", 2)).toEqual(["b.1", "c.1"]);
   });
 
   test("hands out again in the order of the first grants: older ones first, of the same age by priority", () => {
