@@ -153,6 +153,20 @@ test("commands without a running cluster say so", async () => {
   });
 });
 
+test.runIf(process.platform === "linux").each(["SIGTERM", "SIGKILL"] as const)(
+  "npm start leaves nothing behind when npm alone is ended with %s",
+  async (signal) => {
+    const flags = ["--state", state, "--port", String(port), "--replicas", "1", "--no-pool"];
+    const npm = spawn("npm", ["start", "--", ...flags], { cwd: join(TROIKA, "../.."), stdio: "ignore" });
+    processes.push(npm);
+    const asked = Date.now();
+    while ((await portState(port)) === "free" && Date.now() - asked < UP_MS) await sleep(50);
+    npm.kill(signal);
+    await once(npm, "exit");
+    await nothingLeft();
+  },
+);
+
 test("a cluster stays up, takes commands, survives kill -9 with its state, and ends at SIGTERM", async () => {
   const first = start();
   await until("ready for commands", () => first.output().includes("Try next"), first);

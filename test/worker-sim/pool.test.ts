@@ -28,6 +28,7 @@ const prover = createProver({ threads: 1 });
 interface Running {
   readonly pool: Pool;
   readonly worker_id: string;
+  readonly boot_id: string;
   readonly log: string[];
   readonly ended: Promise<void>;
 }
@@ -39,13 +40,14 @@ function startPool(
   more: { prover?: Prover; fetch?: typeof fetch; drain_ms?: number; worker_id?: string } = {},
 ): Running {
   const worker_id = more.worker_id ?? `pool-${++pools}`;
+  const boot_id = randomUUID();
   const log: string[] = [];
   const write: PoolLog = (message, fields = {}) => log.push(`${message} ${JSON.stringify(fields)}`);
   const pool = createPool({
     client: createClient({ url: cluster.url, ...(more.fetch === undefined ? {} : { fetch: more.fetch }) }),
     prover: more.prover ?? prover,
     worker_id,
-    boot_id: randomUUID(),
+    boot_id,
     threads: 1,
     labels: {},
     ...(more.drain_ms === undefined ? {} : { drain_ms: more.drain_ms }),
@@ -53,7 +55,7 @@ function startPool(
   });
   const ended = pool.run();
   ended.catch(() => {});
-  const started = { pool, worker_id, log, ended };
+  const started = { pool, worker_id, boot_id, log, ended };
   running.push(started);
   return started;
 }
@@ -175,13 +177,20 @@ describe("trouble on the way", () => {
   });
 
   test("a proof made while there is no quorum waits for one", async () => {
-    const started = startPool();
+    const answers: number[] = [];
+    const watched: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init);
+      if (String(input).endsWith("/complete")) answers.push(response.status);
+      return response;
+    };
+    const started = startPool({ fetch: watched });
     await logged(started, "registered");
     const task_id = await submitTask(cluster);
     await logged(started, "assigned", task_id);
     const followers = await followersOf(cluster);
     for (const follower of followers) await cluster.fault(follower, "stop");
-    await logged(started, "proved", task_id);
+    await eventually("a completion is told that there is no quorum", async () => answers.length > 0, 20_000);
+    expect(answers[0]).toBeGreaterThanOrEqual(503);
     expect(started.pool.held).toBe(1);
     for (const follower of followers) await cluster.fault(follower, "start");
     await completed(task_id);
@@ -204,11 +213,27 @@ describe("trouble on the way", () => {
       const task_id = await submitTask(cluster);
       const started = startPool({ fetch: lossy });
       await completed(task_id);
-      await eventually("nothing is held any more", async () => started.pool.held === 0);
+      await logged(started, "completed", task_id);
+      expect(started.pool.held).toBe(0);
       expect(lost).toBeGreaterThan(0);
       expect(await attemptsOf(cluster, task_id)).toHaveLength(1);
     },
   );
+
+  test("a lease whose grant never arrived is fetched while another pull waits", async () => {
+    const started = startPool();
+    await logged(started, "registered");
+    // Granted to the pool, as far as the coordinator knows; the answer goes to somebody else.
+    const thief = new TestProver(cluster, started.worker_id);
+    thief.boot_id = started.boot_id;
+    const task_id = await eventually("a grant that passes the pool by", async () => {
+      const submitted = await submitTask(cluster);
+      const { body } = await thief.pull(1);
+      return body.leases?.some((lease) => lease.task_id === submitted) ? submitted : undefined;
+    });
+    await completed(task_id);
+    expect(await attemptsOf(cluster, task_id)).toHaveLength(1);
+  });
 
   test("a pool that the coordinator has forgotten registers again and goes on", async () => {
     const started = startPool();
@@ -241,12 +266,14 @@ describe("draining", () => {
   }
 
   test("the proof under way is finished, the waiting lease goes back, the worker is gone", async () => {
-    const { started, task_ids } = await busy();
+    const { started, task_ids } = await busy({ drain_ms: 30_000 });
     started.pool.drain();
     await started.ended;
     const [proved, waiting] = await Promise.all(task_ids.map((task_id) => taskOf(cluster, task_id)));
     expect(proved).toMatchObject({ status: "completed", attempts_spent: 0 });
     expect(waiting).toMatchObject({ status: "pending", attempts_spent: 0, losses: 0 });
+    // By the pool itself, at once, and not only by its removal.
+    await logged(started, "released", waiting?.task_id ?? "");
     expect((await new TestProver(cluster, started.worker_id).view()).status).toBe(404);
     startPool();
     await completed(task_ids[1] ?? "");
@@ -262,6 +289,7 @@ describe("draining", () => {
         attempts_spent: 0,
         losses: 0,
       });
+      await logged(started, "released", task_id);
     }
     startPool();
     for (const task_id of task_ids) await completed(task_id);
