@@ -31,6 +31,7 @@ export interface SubmitTask extends CommandBase {
     | "circuit"
     | "circuit_type"
     | "input"
+    | "input_bytes"
     | "blinding"
     | "content_hash"
     | "public_inputs"

@@ -14,14 +14,14 @@ import {
   releaseLease,
   startLeases,
 } from "./apply-leases.ts";
-import { submitTask } from "./apply-tasks.ts";
+import { noRoom, submitTask } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
 import { wouldGrant } from "./grant.ts";
 import { leaseStanding, tasksPage, taskView, workersPage, workerView } from "./queries.ts";
 import type { EventRecord, Instant, RecordKey, Records, TaskRecord, WorkerRecord } from "./records.ts";
 import { State } from "./state.ts";
-import type { Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
+import type { Backlog, Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
 
 export type { Applied } from "./answers.ts";
 
@@ -51,6 +51,11 @@ export interface Coordinator {
   readonly eventCount: number;
   readonly counts: Counts;
 
+  /**
+   * Why a command would exceed the limits of the backlog, in words; undefined for what needs no room, which repeats do
+   * not. Applying does not ask: what was appended is applied.
+   */
+  noRoom(command: Command, limits: Backlog): string | undefined;
   /** Whether a grant would hand out at least one lease at `now`: lets a pull wait without costing a log entry. */
   grantable(
     worker_id: string,
@@ -129,6 +134,13 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       return state.counts;
     },
 
+    noRoom(command, limits) {
+      if (command.type !== "submit-task") return undefined;
+      const { id, client_key } = command;
+      const full = noRoom(state, command, limits);
+      if (full === undefined || answers.ofCommand(id) !== undefined) return undefined;
+      return client_key !== undefined && answers.ofKey(client_key) !== undefined ? undefined : full;
+    },
     grantable(worker_id, boot_id, max, now) {
       const worker = state.worker(worker_id);
       if (worker === undefined || worker.state === "dead") return "worker-unknown";

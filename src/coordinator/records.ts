@@ -56,6 +56,8 @@ export interface TaskRecord {
   readonly status: TaskStatus;
   /** Canonical input. Given to the lease holder only. */
   readonly input: unknown;
+  /** Of `input` as canonical JSON; absent in logs from before it was counted. */
+  readonly input_bytes?: number;
   /** Given to the lease holder only. */
   readonly blinding: string;
   readonly content_hash: string;

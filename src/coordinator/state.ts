@@ -17,7 +17,7 @@ import type {
   TaskStatus,
   WorkerRecord,
 } from "./records.ts";
-import type { Counts, LeaseView } from "./views.ts";
+import type { Backlog, Counts, LeaseView } from "./views.ts";
 import { Workforce } from "./workforce.ts";
 
 const META = "meta";
@@ -51,6 +51,7 @@ export class State {
   readonly #assigned: Map<string, number>;
   #assigned_before: number;
   readonly #by_status: Record<TaskStatus, number>;
+  #backlog: Backlog = { tasks: 0, bytes: 0 };
   readonly #changed = new Map<Table, Set<string>>();
   #now: Instant;
 
@@ -168,6 +169,7 @@ export class State {
     const by_status = this.#by_status;
     const { workforce } = this;
     const assigned = (): Readonly<Record<string, number>> => this.#assignedByWorker();
+    const backlog = (): Backlog => this.#backlog;
     const before = (): number => this.#assigned_before;
     const failed = (): number => this.assignments_failed;
     const refused = (): number => this.commands_refused;
@@ -180,6 +182,9 @@ export class State {
       },
       get capacity() {
         return workforce.capacity;
+      },
+      get backlog() {
+        return backlog();
       },
       get tasks_assigned() {
         return assigned();
@@ -231,6 +236,12 @@ export class State {
   #index(before: TaskRecord | undefined, after: TaskRecord): void {
     if (before !== undefined) this.#by_status[before.status]--;
     this.#by_status[after.status]++;
+    const was_open = before !== undefined && !hasEnded(before.status);
+    const change = Number(!hasEnded(after.status)) - Number(was_open);
+    if (change !== 0) {
+      const { tasks, bytes } = this.#backlog;
+      this.#backlog = { tasks: tasks + change, bytes: bytes + change * (after.input_bytes ?? 0) };
+    }
 
     const waited = before !== undefined && isWaiting(before.status);
     const waits = isWaiting(after.status);

@@ -90,6 +90,11 @@ export interface LeaseView {
 /** `leases`: names of the current ones, without what only their holder knows. */
 export type WorkerView = Without<WorkerRecord, "boot_id"> & { readonly leases: readonly string[] };
 
+export interface Backlog {
+  readonly tasks: number;
+  readonly bytes: number;
+}
+
 export interface Counts {
   /** Tasks by status; those that have ended are counted for ever. */
   readonly tasks: Readonly<Record<TaskStatus, number>>;
@@ -104,6 +109,8 @@ export interface Counts {
    * `used`: leases held. `available` = `total` − `used`.
    */
   readonly capacity: { readonly total: number; readonly used: number; readonly available: number };
+  /** Tasks that have not ended, and the bytes of their inputs. */
+  readonly backlog: Backlog;
   /** Leases granted, by worker. */
   readonly tasks_assigned: Readonly<Record<string, number>>;
   /** Leases granted to workers that are gone, so that the sum never falls. */

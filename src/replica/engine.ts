@@ -6,7 +6,13 @@
  * Group commit: while one flush is under way, commands that arrive wait for the next batch; never more than one.
  */
 import type { Command, Refused } from "../coordinator/commands.ts";
-import { type Coordinator, createCoordinator, createMemoryRecords, knows } from "../coordinator/index.ts";
+import {
+  type Backlog,
+  type Coordinator,
+  createCoordinator,
+  createMemoryRecords,
+  knows,
+} from "../coordinator/index.ts";
 import { createRaft, type Raft, type Ready, type Refusal, type Status } from "../raft/index.ts";
 import { Chain } from "./chain.ts";
 import { bytesOf, type PeerMessage } from "./codec.ts";
@@ -173,6 +179,11 @@ export class Engine {
       const detail = `this replica does not know ${command.type} of version ${command.v}: upgrade it, it runs older code than the router`;
       return Promise.resolve({ type: "unavailable", code: "version-unknown", detail, retry_after_ms: 1000 });
     }
+    const full = this.#duties && this.coordinator.noRoom(command, this.#backlogLimits);
+    if (full !== undefined) {
+      const detail = `${full}; nothing was accepted, try again when some have ended`;
+      return Promise.resolve({ type: "unavailable", code: "overloaded", detail, retry_after_ms: 5000 });
+    }
     const answer = this.#proposals.enqueue(command);
     if (!this.#flushing) this.event(() => this.#appendQueued());
     else {
@@ -233,6 +244,11 @@ export class Engine {
 
   reached(index: number, timeoutMs: number): Promise<boolean> {
     return this.#reads.reached(index, this.appliedIndex, timeoutMs);
+  }
+
+  get #backlogLimits(): Backlog {
+    const { max_backlog, max_backlog_bytes } = this.#options.configuration;
+    return { tasks: max_backlog, bytes: max_backlog_bytes };
   }
 
   get commitLatency(): Histogram {

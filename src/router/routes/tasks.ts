@@ -31,13 +31,15 @@ async function newTask(circuit: Circuit, input: unknown, deadline: number) {
   const statement = await statementOf(steps, deadline);
   if (statement.type === "too-busy") return undefined;
   const { public_inputs, merkle_root } = statement.value;
+  const text = canonicalJson(canonical);
   return {
     task_id,
     circuit: circuit.name,
     circuit_type: circuit.circuit_type,
     input: canonical,
+    input_bytes: new TextEncoder().encode(text).byteLength,
     blinding,
-    content_hash: await sha256Hex(`${circuit.name}\n${canonicalJson(canonical)}`),
+    content_hash: await sha256Hex(`${circuit.name}\n${text}`),
     public_inputs,
     ...(merkle_root === undefined ? {} : { merkle_root }),
   };
