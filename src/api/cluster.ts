@@ -42,6 +42,8 @@ export interface CircuitView {
   readonly circuit_type: string;
   readonly vk_hash: string;
   readonly setup: string;
+  /** What a proof states: its public signals in their order. */
+  readonly statement: readonly { readonly name: string; readonly meaning: string }[];
   /** JSON Schema of the circuit's own fields of a submission. */
   readonly input_schema: unknown;
 }

@@ -16,6 +16,12 @@ export interface Statement {
   readonly merkle_root?: string;
 }
 
+/** One public signal, for whoever verifies a proof without us. */
+export interface Signal {
+  readonly name: string;
+  readonly meaning: string;
+}
+
 export type Verdict = { readonly valid: true } | { readonly valid: false; readonly reason: string };
 
 export interface Circuit {
@@ -29,6 +35,8 @@ export interface Circuit {
   readonly verifying_key: unknown;
   /** How the keys were made: "dev-single-party" is sound against provers, not against the keys' maker. */
   readonly setup: string;
+  /** What a proof states: its public signals in their order. */
+  readonly signals: readonly Signal[];
   /** The circuit's own fields of a submission; other fields are dropped. */
   readonly input: z.ZodType;
   /** Two submissions with the same canonical input are the same content. Takes what `input` puts out. */

@@ -3,7 +3,7 @@
 import type { Circuit } from "./circuit.ts";
 import { merkle } from "./merkle/circuit.ts";
 
-export type { CanonicalInput, Circuit, Json, Statement, Verdict } from "./circuit.ts";
+export type { CanonicalInput, Circuit, Json, Signal, Statement, Verdict } from "./circuit.ts";
 export { newBlinding } from "./field.ts";
 export { atOnce, inItsOwnTurn, type Steps } from "./steps.ts";
 

@@ -71,6 +71,8 @@ export class Cluster {
   readonly #request_id: string;
   /** The replica whose own routes were asked for, if any. */
   readonly #own: ReplicaName | undefined;
+  /** The request itself is a read, whatever is read for its sake. */
+  readonly #reads: boolean;
   /** Whether that replica has been asked for anything yet. */
   #ownAsked = false;
   #deadline: number | undefined;
@@ -80,8 +82,10 @@ export class Cluster {
     readonly transport: Transport;
     readonly request_id: string;
     readonly own: ReplicaName | undefined;
+    readonly reads: boolean;
   }) {
-    const { configuration, transport, request_id, own } = options;
+    const { configuration, transport, request_id, own, reads } = options;
+    this.#reads = reads;
     this.names = replicaNames(configuration);
     this.#memory = memoryOf(configuration.cluster_id);
     this.#request_id = request_id;
@@ -236,9 +240,9 @@ export class Cluster {
         return { ok: false, problem: problem("commit-outcome-unknown", forwarded.detail) };
       case "unavailable": {
         const { code, retry_after_ms } = forwarded;
-        const stale = call.writes
-          ? "nothing was accepted"
-          : "add ?consistency=stale to read what one replica knows";
+        const stale = this.#reads
+          ? "add ?consistency=stale to read what one replica knows"
+          : "nothing was accepted";
         const detail =
           code === "overloaded" || code === "too-large" ? forwarded.detail : `${forwarded.detail}; ${stale}`;
         return { ok: false, problem: problem(code, detail, { retry_after_ms }) };

@@ -157,6 +157,7 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
     transport: options.transport(configuration),
     request_id,
     own,
+    reads: route.method === "GET",
   });
   if (route.open !== true) cluster.create();
   const context: RequestContext = {

@@ -14,13 +14,14 @@ afterEach(() => {
 let groups = 0;
 
 /** Of a group of its own, since beliefs about a group are shared by all its requests. */
-function clusterOf(fake: FakeGroup): Cluster {
+function clusterOf(fake: FakeGroup, reads = false): Cluster {
   groups += 1;
   return new Cluster({
     configuration: parseConfiguration({ CLUSTER_ID: `group-${groups}` }),
     transport: fake.group.transport,
     request_id: "r-1",
     own: undefined,
+    reads,
   });
 }
 
@@ -53,6 +54,18 @@ describe("the calls of one request", () => {
     await vi.advanceTimersByTimeAsync(30_000);
     const { result } = await timed(cluster.propose(write));
     expect(result).toMatchObject({ ok: true, value: { index: 3 } });
+  });
+});
+
+describe("a refusal", () => {
+  it("advises a stale read to whoever reads, not where something was read for the sake of a write", async () => {
+    for (const [reads, advice] of [
+      [true, "add ?consistency=stale to read what one replica knows"],
+      [false, "nothing was accepted"],
+    ] as const) {
+      const { result } = await timed(clusterOf(fakeGroup(), reads).read(lease, "leader"));
+      expect(result).toMatchObject({ ok: false, problem: { detail: `no leader; ${advice}` } });
+    }
   });
 });
 

@@ -234,12 +234,14 @@ describe("an event", () => {
 });
 
 describe("circuits", () => {
-  it("are published with schema, verifying key, its hash and how it was made", async () => {
+  it("are published with schema, statement, verifying key, its hash and how it was made", async () => {
     const { body } = await cluster.json<{ items: { name: string }[] }>("/api/v1/circuits");
     expect(body.items.map(({ name }) => name)).toContain("merkle");
     const { body: merkle } = await cluster.json("/api/v1/circuits/merkle");
     expect(merkle).toMatchObject({ name: "merkle", circuit_type: "merkle_proof", setup: "dev-single-party" });
     expect(merkle.vk_hash).toMatch(/^[0-9a-f]{64}$/);
+    const signal = (name: string) => ({ name, meaning: expect.any(String) });
+    expect(merkle.statement).toEqual(["root", "tag", "context"].map(signal));
     expect(merkle.verifying_key).toMatchObject({ protocol: "groth16", curve: "bn128" });
     expect((await cluster.json("/api/v1/circuits/nope")).status).toBe(404);
   });

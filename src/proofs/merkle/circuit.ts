@@ -20,6 +20,21 @@ export const merkle: Circuit = {
   vk_hash: VK_HASH,
   verifying_key: verifyingKey,
   setup: "dev-single-party",
+  signals: [
+    {
+      name: "root",
+      meaning: "Root of the Poseidon tree of depth 10 over the leaves; it is the task's merkle_root.",
+    },
+    {
+      name: "tag",
+      meaning:
+        "Poseidon5(1, leaf, index, blinding, context): a commitment to the leaf and its place in the tree.",
+    },
+    {
+      name: "context",
+      meaning: "248 bits of a hash over circuit, verifying key and task: the proof is for no other.",
+    },
+  ],
   input: merkleInput,
 
   canonical(input) {
