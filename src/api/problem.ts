@@ -13,6 +13,7 @@ interface ProblemKind {
 const kinds = {
   "invalid-request": { status: 400, title: "Invalid request", retryable: false },
   unauthorized: { status: 401, title: "Authentication required", retryable: false },
+  "origin-not-allowed": { status: 403, title: "Origin not allowed", retryable: false },
   "not-found": { status: 404, title: "Not found", retryable: false },
   "task-not-found": { status: 404, title: "Task not found", retryable: false },
   "proof-not-found": { status: 404, title: "No proof yet", retryable: false },

@@ -17,6 +17,7 @@ import { discardBody } from "./body.ts";
 import { Cluster } from "./cluster.ts";
 import type { RequestContext, Route } from "./context.ts";
 import { countRequest } from "./http-metrics.ts";
+import { corsHeaders, originProblem } from "./origin.ts";
 import { circuitRoutes } from "./routes/circuits.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -33,19 +34,6 @@ const routes: readonly Route[] = [
   ...eventRoutes,
   ...circuitRoutes,
 ];
-
-const CORS: Readonly<Record<string, string>> = {
-  "access-control-allow-origin": "*",
-  "access-control-expose-headers":
-    "x-request-id, x-cache, location, retry-after, idempotency-replayed, x-raft-applied-index",
-};
-
-const PREFLIGHT: Readonly<Record<string, string>> = {
-  "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
-  "access-control-allow-headers":
-    "authorization, content-type, idempotency-key, prefer, x-request-id, last-event-id",
-  "access-control-max-age": "86400",
-};
 
 /** A request on its way to its handler, in the form that the route table matches. */
 interface Matching {
@@ -127,6 +115,8 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
   const { own, path } = addressOf(url.pathname);
   const fail = (failure: Problem, route = "-"): Handled => ({ result: failure, route });
 
+  const foreign = originProblem(request, configuration);
+  if (foreign !== undefined) return fail(foreign);
   if (own !== undefined && !replicaNames(configuration).includes(own)) {
     return fail(
       problem(
@@ -189,6 +179,15 @@ function unexpected(error: unknown, request_id: string): Problem {
   );
 }
 
+/** None where the configuration is not readable: then nothing is answered but that. */
+function pageHeaders(request: Request, env: RouterOptions["env"]): Readonly<Record<string, string>> {
+  try {
+    return corsHeaders(request, parseConfiguration(env));
+  } catch {
+    return {};
+  }
+}
+
 /** Answers one request. Never rejects. */
 export async function route(request: Request, options: RouterOptions): Promise<Response> {
   const started = Date.now();
@@ -197,7 +196,7 @@ export async function route(request: Request, options: RouterOptions): Promise<R
   if (request.method === "OPTIONS") {
     return new Response(null, {
       status: 204,
-      headers: { ...CORS, ...PREFLIGHT, "x-request-id": request_id },
+      headers: { ...pageHeaders(request, options.env), "x-request-id": request_id },
     });
   }
   const { result, route: name } = await dispatch(request, request_id, options).catch(
@@ -208,7 +207,9 @@ export async function route(request: Request, options: RouterOptions): Promise<R
   if (request.method === "HEAD") await inner.body?.cancel();
   const body = request.method === "HEAD" ? null : inner.body;
   const response = new Response(body, inner);
-  for (const [header, value] of Object.entries(CORS)) response.headers.set(header, value);
+  for (const [header, value] of Object.entries(pageHeaders(request, options.env))) {
+    response.headers.set(header, value);
+  }
   response.headers.set("x-request-id", request_id);
   const ms = Date.now() - started;
   countRequest(request.method, name, response.status, ms);

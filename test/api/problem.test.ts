@@ -30,7 +30,10 @@ describe("a problem", () => {
         request,
       ).headers.get("retry-after");
     expect([seconds(), seconds(0), seconds(1), seconds(2_500)]).toEqual(["1", "1", "1", "3"]);
-    expect(problemResponse(problem("not-found", "nothing"), request).headers.has("retry-after")).toBe(false);
+    for (const code of ["not-found", "too-large"] as const) {
+      const { headers } = problemResponse(problem(code, "no", { retry_after_ms: 0 }), request);
+      expect(headers.has("retry-after")).toBe(false);
+    }
   });
 
   it("is application/problem+json whatever its code", async () => {
@@ -53,6 +56,7 @@ describe("a problem", () => {
       "replica-stopped",
       "replica-unreachable",
       "storage-lost",
+      "version-unknown",
     ]);
   });
 });
