@@ -1,6 +1,7 @@
 /**
  * One request until there is an answer: every address in turn, the one that answered last first. A refused
- * connection, a stopped replica and a 503 send it to the next one; repeating is left to whoever knows that it is safe.
+ * connection, a stopped replica and a 503 send it to the next one. Whoever makes a call has seen to it that repeating it
+ * is harmless: by an id or a key of its own.
  */
 import type { ClientOptions } from "./client.ts";
 import { ClientError, errorFrom } from "./errors.ts";
@@ -21,8 +22,6 @@ export interface Call {
   readonly wait_ms?: number;
   /** Which answers outside 2xx are no errors. */
   readonly accept?: (response: Response) => boolean;
-  /** Whether a call whose outcome is unknown may be made again. */
-  readonly repeatable: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly retry_for_ms?: number | undefined;
 }
@@ -95,9 +94,7 @@ export function createChannel(options: ClientOptions): Channel {
         favourite = index;
         return result;
       }
-      // A 503 promises that nothing happened; every other failure that can be repeated may have had its effect.
-      const nothingHappened = result.status === 503;
-      if (!result.retryable || !(nothingHappened || call.repeatable)) return result;
+      if (!result.retryable) return result;
       if (failure === undefined || failure.code === "unreachable") failure = result;
     }
     return (
@@ -113,8 +110,7 @@ export function createChannel(options: ClientOptions): Channel {
       const next_ms =
         result.code === "overloaded" ? Math.max(pause_ms, result.retry_after_ms ?? 0) : pause_ms;
       const jittered_ms = next_ms * (0.75 + Math.random() / 2);
-      const again = result.retryable && (result.status === 503 || call.repeatable);
-      if (!again || Date.now() + jittered_ms > deadline) throw result;
+      if (!result.retryable || Date.now() + jittered_ms > deadline) throw result;
       await pause(jittered_ms, call.signal);
     }
   };

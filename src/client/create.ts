@@ -44,12 +44,12 @@ export function createClient(options: ClientOptions): Client {
 
   async function get<Body>(path: string, options: CallOptions = {}, more: Partial<Call> = {}): Promise<Body> {
     const { signal, retry_for_ms } = options;
-    return json(await channel({ method: "GET", path, repeatable: true, signal, retry_for_ms, ...more }));
+    return json(await channel({ method: "GET", path, signal, retry_for_ms, ...more }));
   }
 
   function post(path: string, body: unknown, options: CallOptions = {}, more: Partial<Call> = {}) {
     const { signal, retry_for_ms } = options;
-    return channel({ method: "POST", path, body, repeatable: true, signal, retry_for_ms, ...more });
+    return channel({ method: "POST", path, body, signal, retry_for_ms, ...more });
   }
 
   /** A creating POST, which only its key makes safe to repeat. */
@@ -116,7 +116,7 @@ export function createClient(options: ClientOptions): Client {
       },
       async remove(worker_id, { signal, retry_for_ms } = {}) {
         const path = at`/api/v1/workers/${worker_id}`;
-        await channel({ method: "DELETE", path, repeatable: true, signal, retry_for_ms });
+        await channel({ method: "DELETE", path, signal, retry_for_ms });
       },
       get: (worker_id, options = {}) =>
         get(at`/api/v1/workers/${worker_id}` + query({ consistency: options.consistency }), options),
@@ -136,7 +136,6 @@ export function createClient(options: ClientOptions): Client {
         method: "GET",
         path: "/readyz",
         accept: ({ status }) => status === 503,
-        repeatable: true,
         signal,
         retry_for_ms: 0,
       });
@@ -145,7 +144,7 @@ export function createClient(options: ClientOptions): Client {
     },
     async metrics(replica, { signal, retry_for_ms = 0 } = {}) {
       const path = replicaPath(replica, "/metrics");
-      return (await channel({ method: "GET", path, repeatable: true, signal, retry_for_ms })).text();
+      return (await channel({ method: "GET", path, signal, retry_for_ms })).text();
     },
     async fault(replica, action, options) {
       await json(await post(at`/api/v1/faults/${replica}`, { action }, options));
