@@ -123,7 +123,10 @@ export function createLiveness(options: {
 
   /** When a lease goes back although its worker is alive. */
   function deadline(watched: Watched, { attempt }: LeaseView, now: Instant): Instant {
-    const beat = Math.max(watched.beat, Math.min(attempt.granted_at, now));
+    const granted = Math.max(watched.beat, Math.min(attempt.granted_at, now));
+    // Entries may be stamped a little behind the clock on which workers are heard: with a worker that has been silent
+    // since its pull, the lease is to end as that worker's, not a moment before as one that it does not work on.
+    const beat = watched.heard - granted < repeat_ms ? Math.max(granted, watched.heard) : granted;
     const omitted = watched.omitted.get(attempt.lease_id);
     return Math.min(
       beat + 2 * lease_ms,

@@ -253,6 +253,19 @@ describe("a lease", () => {
     expect(liveness.due(START + 500)).toEqual([expire("b.1", "timed-out")]);
   });
 
+  test("granted by an entry that was stamped before the pull was heard ends with its silent worker", () => {
+    const pulled = START + 900;
+    liveness.heard("w", "boot-1", pulled);
+    machine.submit({ task_id: "b" });
+    machine.grant("w", 1);
+    const proposed: CommandBody[] = [];
+    for (let now = pulled; now <= pulled + 2 * LEASE_MS; now += 100) {
+      proposed.push(...apply(liveness.due(now), now));
+    }
+    expect(proposed).toEqual([state("suspect"), state("dead")]);
+    expect(machine.task("b").attempts).toMatchObject([{ outcome: "worker-lost" }]);
+  });
+
   test("that timed out while nobody led has a heartbeat's time left, so that a finished proof comes first", () => {
     machine.submit({ task_id: "b", max_runtime_ms: 1 });
     machine.grant("w", 1);
