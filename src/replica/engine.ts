@@ -157,7 +157,8 @@ export class Engine {
       else this.#behind = Math.max(0, this.#behind - (now - this.#readAt) * CATCH_UP_PACE);
     }
     this.#readAt = now;
-    return now - this.#behind;
+    // Whole milliseconds: entries are stamped with it.
+    return now - Math.ceil(this.#behind);
   }
 
   receive(messages: readonly PeerMessage[]): void {
