@@ -1,0 +1,60 @@
+/** As much of the platform as a replica uses: what platform.ts gives it in this process. */
+
+type SqlValue = string | number | null;
+
+interface SqlCursor<Row> extends Iterable<Row> {
+  toArray(): Row[];
+  readonly rowsWritten: number;
+}
+
+interface SqlStorage {
+  exec<Row extends Record<string, SqlValue> = Record<string, SqlValue>>(
+    query: string,
+    ...bindings: readonly SqlValue[]
+  ): SqlCursor<Row>;
+  readonly databaseSize: number;
+}
+
+interface DurableObjectStorage {
+  readonly sql: SqlStorage;
+  transactionSync<Result>(work: () => Result): Result;
+  sync(): Promise<void>;
+}
+
+interface DurableObjectId {
+  readonly name?: string;
+}
+
+interface DurableObjectState {
+  readonly id: DurableObjectId;
+  readonly storage: DurableObjectStorage;
+  abort(reason: string): void;
+}
+
+type DurableObjectLocationHint = string;
+
+interface DurableObjectStub {
+  fetch(
+    url: string,
+    init: {
+      readonly method: string;
+      readonly body: string;
+      readonly headers: Readonly<Record<string, string>>;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<Response>;
+}
+
+interface DurableObjectNamespace {
+  idFromName(name: string): DurableObjectId;
+  get(id: DurableObjectId, options?: { readonly locationHint: DurableObjectLocationHint }): DurableObjectStub;
+}
+
+declare module "cloudflare:workers" {
+  export abstract class DurableObject<Env> {
+    constructor(ctx: DurableObjectState, env: Env);
+    protected readonly ctx: DurableObjectState;
+    protected readonly env: Env;
+    fetch?(request: Request): Promise<Response>;
+  }
+}

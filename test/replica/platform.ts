@@ -1,0 +1,346 @@
+/**
+ * The platform's rules, as far as they decide what a replica may promise, for objects that run in this process.
+ *
+ * - **Output gate.** Answers and calls that follow a write wait until it is flushed.
+ * - **Stale instances.** After {@link Platform.supersede} a new instance gets the events; the old one goes on in what
+ *   it had begun, until it touches storage: that destroys it.
+ * - **Invocations.** Whatever an event starts, timers included, belongs to it, and so do the calls made there.
+ * - **Stubs.** Calls on one stub arrive in the order in which they were made; a stub that threw stays broken.
+ *
+ * Storage is SQLite in memory and outlives its instances. A crash loses nothing that was written: that the platform
+ * keeps its promise about writes is not what is tested here.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { PeerAnswer, PeerBody, PeerMessage } from "../../src/replica/codec.ts";
+import { VirtualTime } from "./time.ts";
+
+export interface Durable {
+  fetch(request: Request): Promise<Response>;
+}
+
+/** One event that came in, and all that happened because of it. */
+export interface Invocation {
+  readonly instance: Instance;
+  readonly path: string;
+  subrequests: number;
+}
+
+/** What becomes of a call: it arrives, it is lost, or the test keeps it and decides later. */
+export type Fate = "arrives" | "lost" | "kept";
+
+export class Disk {
+  readonly database = new DatabaseSync(":memory:");
+  readonly #statements = new Map<string, StatementSync>();
+
+  exec(query: string, bindings: readonly SqlValue[]): { rows: unknown[]; changes: number } {
+    let statement = this.#statements.get(query);
+    if (!statement) {
+      statement = this.database.prepare(query);
+      this.#statements.set(query, statement);
+    }
+    if (statement.columns().length > 0) return { rows: statement.all(...bindings), changes: 0 };
+    return { rows: [], changes: Number(statement.run(...bindings).changes) };
+  }
+
+  transaction<Result>(work: () => Result): Result {
+    this.database.exec("BEGIN");
+    try {
+      const result = work();
+      this.database.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.database.exec("ROLLBACK");
+      throw error;
+    }
+  }
+}
+
+/** A disk as a replica's storage, without a gate: for tests of the storage alone. */
+export function storageOn(disk: Disk, touched: (write: boolean) => void = () => {}): DurableObjectStorage {
+  return {
+    sql: {
+      exec<Row>(query: string, ...bindings: readonly SqlValue[]): SqlCursor<Row> {
+        touched(!query.startsWith("SELECT"));
+        const { rows, changes } = disk.exec(query, bindings);
+        const typed = rows as Row[];
+        return {
+          rowsWritten: changes,
+          toArray: () => typed,
+          [Symbol.iterator]: () => typed[Symbol.iterator](),
+        };
+      },
+      databaseSize: 0,
+    },
+    transactionSync: (work) => disk.transaction(work),
+    sync: () => Promise.resolve(),
+  };
+}
+
+/** One life of an object. */
+export class Instance {
+  readonly name: string;
+  readonly disk: Disk;
+  readonly #platform: Platform;
+  /** When the writes so far are flushed, and whether they will be. */
+  #flush: { readonly writtenAt: number; readonly done: Promise<void> } | undefined;
+  /** Another instance gets the events. */
+  superseded = false;
+  destroyed = false;
+  touches = 0;
+  #object: Durable | undefined;
+
+  constructor(platform: Platform, name: string, disk: Disk) {
+    this.#platform = platform;
+    this.name = name;
+    this.disk = disk;
+  }
+
+  get object(): Durable {
+    this.#object ??= this.#platform.create(
+      {
+        id: { name: `${this.#platform.cluster}/${this.name}` },
+        storage: {
+          ...storageOn(this.disk, (write) => this.#touched(write)),
+          sync: () => this.flushed,
+        },
+        abort: () => this.destroy(),
+      },
+      this.#platform.namespaceOf(this),
+    );
+    return this.#object;
+  }
+
+  /** Whether something written is not flushed yet. */
+  get flushing(): boolean {
+    return this.#flush !== undefined;
+  }
+
+  get flushed(): Promise<void> {
+    return this.#flush?.done ?? Promise.resolve();
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+  }
+
+  #touched(write: boolean): void {
+    if (this.destroyed || this.superseded) {
+      this.destroy();
+      throw new Error(`${this.name}: another instance has taken over`);
+    }
+    this.touches++;
+    if (write) this.#written();
+  }
+
+  #written(): void {
+    const { time, flush_ms } = this.#platform;
+    if (this.#flush?.writtenAt === time.now) return;
+    const done = new Promise<void>((resolve, reject) => {
+      time.arrive(flush_ms, this.name, () => {
+        if (this.#flush === flush) this.#flush = undefined;
+        if (!this.#platform.failFlush(this)) return resolve();
+        reject(new Error(`${this.name}: the flush failed`));
+      });
+    });
+    // Whoever waits is told; nobody has to wait.
+    done.catch(() => this.destroy());
+    const flush = { writtenAt: time.now, done };
+    this.#flush = flush;
+  }
+}
+
+/** A call from one object to another. */
+export class Call {
+  readonly from: Instance;
+  readonly to: string;
+  readonly path: string;
+  readonly text: string;
+  /** Whether it was made while something that the caller wrote before was not yet flushed. */
+  readonly behindWrite: boolean;
+  readonly #platform: Platform;
+  readonly #answered = Promise.withResolvers<Response>();
+  #response: Promise<Response> | undefined;
+
+  constructor(platform: Platform, from: Instance, to: string, path: string, text: string) {
+    this.#platform = platform;
+    this.from = from;
+    this.to = to;
+    this.path = path;
+    this.text = text;
+    this.behindWrite = from.flushing;
+    // It may be lost after the caller has given up.
+    this.#answered.promise.catch(() => {});
+  }
+
+  get messages(): readonly PeerMessage[] {
+    return this.path === "/peer" ? (JSON.parse(this.text) as PeerBody).messages : [];
+  }
+
+  carries(type: PeerMessage["type"]): boolean {
+    return this.path === "/peer" && this.text.includes(`"type":"${type}"`);
+  }
+
+  get outcome(): Promise<Response> {
+    return this.#answered.promise;
+  }
+
+  /** It arrives now; resolves when the response is ready to leave. */
+  async deliver(): Promise<readonly PeerMessage[]> {
+    this.#response ??= this.#platform.event(this.to, this.path, this.text);
+    const response = (await this.#response).clone();
+    if (this.path !== "/peer" || !response.ok) return [];
+    const answer = (await response.json()) as PeerAnswer;
+    return answer.type === "messages" ? answer.messages : [];
+  }
+
+  /** The response arrives now. */
+  answer(): void {
+    if (!this.#response) throw new Error(`${this.path} to ${this.to} was answered before it arrived`);
+    this.#response.then(this.#answered.resolve, this.#answered.reject);
+  }
+
+  /** Another response than its own arrives now. */
+  answerWith(text: string): void {
+    this.#answered.resolve(new Response(text));
+  }
+
+  lose(): void {
+    this.#answered.reject(new Error(`the call of ${this.from.name} to ${this.to} was lost`));
+  }
+}
+
+export interface PlatformOptions {
+  readonly cluster: string;
+  readonly create: (ctx: DurableObjectState, namespace: DurableObjectNamespace) => Durable;
+  readonly flush_ms: number;
+}
+
+export class Platform {
+  readonly cluster: string;
+  readonly flush_ms: number;
+  readonly create: PlatformOptions["create"];
+  readonly time: VirtualTime;
+  readonly invocations: Invocation[] = [];
+  /** One way, in ms. */
+  latency: (call: Call) => number = () => 1;
+  latencyOfAnswer: (call: Call) => number = (call) => this.latency(call);
+  fate: (call: Call) => Fate = () => "arrives";
+  /** What becomes of the response, once the call has arrived. */
+  fateOfAnswer: (call: Call) => Exclude<Fate, "kept"> = () => "arrives";
+  failFlush: (instance: Instance) => boolean = () => false;
+  /** Sees every call when it is made, and every answer when it arrives. */
+  watch: (call: Call) => void = () => {};
+  watchAnswer: (call: Call, messages: readonly PeerMessage[]) => void = () => {};
+  readonly kept: Call[] = [];
+  readonly #current = new AsyncLocalStorage<Invocation>();
+  readonly #instances = new Map<string, Instance>();
+
+  constructor({ cluster, create, flush_ms }: PlatformOptions) {
+    this.cluster = cluster;
+    this.create = create;
+    this.flush_ms = flush_ms;
+    this.time = new VirtualTime(() => this.#current.getStore()?.instance.name);
+    this.#bindTimers();
+  }
+
+  /** The instance that gets the events. */
+  instance(name: string): Instance {
+    const known = this.#instances.get(name);
+    if (known && !known.destroyed) return known;
+    const instance = new Instance(this, name, known?.disk ?? new Disk());
+    this.#instances.set(name, instance);
+    return instance;
+  }
+
+  /** A new instance takes over, and the old one, which is returned, does not know. */
+  supersede(name: string): Instance {
+    const old = this.instance(name);
+    this.#instances.set(name, new Instance(this, name, old.disk));
+    old.superseded = true;
+    return old;
+  }
+
+  /** The object's storage is gone. */
+  wipe(name: string): void {
+    this.instance(name).destroy();
+    this.#instances.set(name, new Instance(this, name, new Disk()));
+  }
+
+  /** An event comes in from outside. The answer leaves when what was written before it is flushed. */
+  async event(name: string, path: string, body: string | ReadableStream<Uint8Array>): Promise<Response> {
+    const instance = this.instance(name);
+    const invocation: Invocation = { instance, path, subrequests: 0 };
+    this.invocations.push(invocation);
+    const init: RequestInit & { duplex: "half" } = { method: "POST", body, duplex: "half" };
+    const request = new Request(`https://replica${path}`, init);
+    const response = await this.#current.run(invocation, () => instance.object.fetch(request));
+    await instance.flushed;
+    if (instance.destroyed) throw new Error(`${name} was destroyed before it answered`);
+    return response;
+  }
+
+  namespaceOf(from: Instance): DurableObjectNamespace {
+    return {
+      idFromName: (name) => ({ name }),
+      get: (id) => this.#stub(from, id.name?.split("/").at(-1) ?? ""),
+    };
+  }
+
+  #stub(from: Instance, to: string): DurableObjectStub {
+    let broken: unknown;
+    let lastArrival = 0;
+    const fetch: DurableObjectStub["fetch"] = async (url, { body, signal }) => {
+      if (broken) throw broken;
+      const invocation = this.#current.getStore();
+      if (invocation) invocation.subrequests++;
+      const call = new Call(this, from, to, new URL(url).pathname, body);
+      this.watch(call);
+      try {
+        signal.addEventListener("abort", () => call.lose());
+        await from.flushed;
+        if (from.destroyed) throw new Error(`${from.name} was destroyed before its call left`);
+        lastArrival = Math.max(lastArrival, this.time.now + this.latency(call));
+        this.#carry(call, lastArrival - this.time.now);
+        return await call.outcome;
+      } catch (error) {
+        broken = error;
+        throw error;
+      }
+    };
+    return { fetch };
+  }
+
+  #carry(call: Call, ms: number): void {
+    const fate = this.fate(call);
+    if (fate === "kept") this.kept.push(call);
+    else if (fate === "lost") this.time.arrive(ms, call.from.name, () => call.lose());
+    else this.time.arrive(ms, call.to, () => void this.#bringBack(call));
+  }
+
+  async #bringBack(call: Call): Promise<void> {
+    try {
+      const messages = await call.deliver();
+      const fate = this.fateOfAnswer(call);
+      this.time.arrive(this.latencyOfAnswer(call), call.from.name, () => {
+        if (fate === "lost") return call.lose();
+        this.watchAnswer(call, messages);
+        call.answer();
+      });
+    } catch {
+      call.lose();
+    }
+  }
+
+  /** A timer belongs to the invocation that set it, and dies with its instance. */
+  #bindTimers(): void {
+    const set = globalThis.setTimeout as unknown as (run: () => void, ms?: number) => unknown;
+    globalThis.setTimeout = ((run: () => void, ms?: number) => {
+      const invocation = this.#current.getStore();
+      if (!invocation) return set(run, ms);
+      return set(() => {
+        if (!invocation.instance.destroyed) this.#current.run(invocation, run);
+      }, ms);
+    }) as unknown as typeof setTimeout;
+  }
+}
