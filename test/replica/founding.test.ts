@@ -1,0 +1,93 @@
+/** A founding that is interrupted, and replicas that are to stay out. Decisions are proved in birth.test.ts. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Fault } from "../../src/replica/rpc.ts";
+import { Group, NAMES } from "./harness.ts";
+import type { Call } from "./platform.ts";
+import { turn } from "./time.ts";
+
+const [FOUNDER, , LAST] = NAMES;
+let group: Group;
+let calls: Call[];
+beforeEach(() => {
+  group = new Group();
+  calls = [];
+  group.platform.watch = (call) => void calls.push(call);
+});
+afterEach(() => group.release());
+
+const callsOf = (name: string) =>
+  calls.filter(({ from }) => from.name === name).map(({ to, path }) => `${path} of ${to}`);
+const look = (name: string) => group.time.outcome(group.call(name, "/observe", { what: "health" }));
+const founded = () => calls.some(({ path }) => path === "/peer/found");
+
+describe("a founding that is interrupted", () => {
+  const INTERRUPTIONS: readonly (readonly [Fault["action"], Fault["action"]])[] = [
+    ["stop", "start"],
+    ["isolate", "heal"],
+  ];
+  for (const [interrupt, resume] of INTERRUPTIONS) {
+    for (const [after, before] of [
+      [20, 100],
+      [20, 2000],
+      [300, 900],
+    ] as const) {
+      test(`by ${interrupt} after ${after} ms goes on by itself at ${resume}, ${before} ms later`, async () => {
+        const { platform, time } = group;
+        // The others do not answer at first, and slowly then.
+        platform.latency = () => 40;
+        platform.fate = () => (time.now < silentUntil ? "lost" : "arrives");
+        const silentUntil = time.now + (after > 100 ? after : 0);
+        const asked = group.call(FOUNDER, "/observe", { what: "health" });
+        await time.pass(after);
+        await group.fault(FOUNDER, interrupt);
+        await time.pass(before);
+        expect(founded()).toBe(false);
+        await group.fault(FOUNDER, resume);
+        await time.until("the founding", 2000, founded);
+        await asked;
+      });
+    }
+  }
+});
+
+test("a replica that is stopped while it is told of the founding does not come to life", async () => {
+  const { platform, time } = group;
+  platform.fate = (call) => (call.path === "/peer/found" && call.to === LAST ? "lost" : "arrives");
+  await look(FOUNDER);
+  await time.until("the founding", 2000, founded);
+  const told = calls.find(({ path, to }) => path === "/peer/found" && to === LAST);
+  platform.fate = (call) => (call.to === LAST ? "lost" : "arrives");
+
+  // The body of the call is still on its way when the operator's request comes.
+  const body = new TransformStream<Uint8Array, Uint8Array>();
+  const telling = platform.event(LAST, "/peer/found", body.readable);
+  await turn();
+  await group.fault(LAST, "stop");
+  calls.length = 0;
+  const writer = body.writable.getWriter();
+  await writer.write(new TextEncoder().encode(told?.text));
+  await writer.close();
+  await time.outcome(telling);
+  await time.pass(3000);
+  expect(callsOf(LAST)).toEqual([]);
+
+  platform.fate = () => "arrives";
+  await group.fault(LAST, "start");
+  await time.pass(1000);
+  expect(await look(LAST)).toMatchObject({ result: { status: "healthy" } });
+});
+
+test("the founder that has lost its storage asks until it knows, and then no more", async () => {
+  const { platform, time } = group;
+  await look(FOUNDER);
+  await time.until("a leader", 10_000, () =>
+    group.logs.some((line) => line.includes("leadership established")),
+  );
+  platform.wipe(FOUNDER);
+  await look(FOUNDER);
+  await time.pass(1000);
+  expect(await look(FOUNDER)).toMatchObject({ result: { status: "unhealthy" } });
+  calls.length = 0;
+  await time.pass(10_000);
+  expect(callsOf(FOUNDER)).toEqual([]);
+});
