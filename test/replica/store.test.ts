@@ -1,0 +1,226 @@
+/** The stored log against the simplest model of one: an array. And the platform's limit for a row. */
+import { describe, expect, test } from "vitest";
+import type { Command } from "../../src/coordinator/commands.ts";
+import type { LogEntry } from "../../src/replica/codec.ts";
+import { Store } from "../../src/replica/store.ts";
+import { Random } from "../raft/harness/random.ts";
+import { Group, NAMES, rowsOf } from "./harness.ts";
+import { Disk, storageOn } from "./platform.ts";
+
+const ROW_BYTES_MAX = 2_000_000;
+const EVERYTHING = Number.MAX_SAFE_INTEGER;
+const LARGE = "z".repeat(900_000);
+
+function entry(index: number, term: number, id: string, text = ""): LogEntry {
+  const command: Command = { v: 1, id, type: "append-event", kind: "noted", body: text };
+  return { type: "command", term, index, time: 1, command };
+}
+
+/** What the model compares: place, term and command. */
+const shown = (entries: readonly LogEntry[]) =>
+  entries.map(({ index, term, ...rest }) => [index, term, "command" in rest && rest.command.id]);
+
+/** Drives a store and an array alike through appends, replaced tails, commits and restarts. */
+class Run {
+  readonly #random: Random;
+  readonly #disk = new Disk();
+  #store = new Store(storageOn(this.#disk));
+  #model: LogEntry[] = [];
+  #term = 1;
+  #commit = 0;
+  #written = 0;
+  restarts = 0;
+  truncations = 0;
+
+  /** How often a write is of entries so large that old rows leave the cache. */
+  readonly #large: number;
+
+  constructor(seed: number, large: number) {
+    this.#random = new Random(seed);
+    this.#large = large;
+  }
+
+  step(): void {
+    const kind = this.#random.next();
+    if (kind < 0.6) this.#write();
+    else if (kind < 0.7) this.#advanceCommit();
+    else if (kind < 0.73) this.#restart();
+    else this.#read();
+    expect(this.#store.lastIndex).toBe(this.#model.length);
+  }
+
+  compare(): void {
+    const { length } = this.#model;
+    expect(shown(this.#store.read(1, length + 1, EVERYTHING))).toEqual(shown(this.#model));
+    for (const { index, term } of this.#model) expect(this.#store.termAt(index)).toBe(term);
+    expect(this.#store.termAt(length + 1)).toBeUndefined();
+    for (const { bytes } of rowsOf(this.#disk)) expect(bytes).toBeLessThan(ROW_BYTES_MAX);
+  }
+
+  #write(): void {
+    const { length } = this.#model;
+    let first = length + 1;
+    if (length > this.#commit && this.#random.chance(0.25)) {
+      first = this.#random.between(this.#commit + 1, length);
+      this.#term++;
+      this.truncations++;
+    } else if (this.#random.chance(0.1)) this.#term++;
+    const large = this.#random.chance(this.#large);
+    const count = large
+      ? this.#random.between(1, 4)
+      : this.#random.between(1, this.#random.chance(0.05) ? 1000 : 8);
+    const text = large ? LARGE : "";
+    // A new leader may bring entries that are older than the ones they replace.
+    let term = this.#model[first - 2]?.term ?? 1;
+    const entries = Array.from({ length: count }, (_, at) => {
+      if (at === 0 || this.#random.chance(0.1)) term = this.#random.between(term, this.#term);
+      return entry(first + at, term, `command-${++this.#written}`, text);
+    });
+    this.#model = [...this.#model.slice(0, first - 1), ...entries];
+    this.#store.write({ entries, hardState: { term: this.#term, commit: this.#commit }, mustSync: true });
+  }
+
+  #advanceCommit(): void {
+    this.#commit = this.#random.between(this.#commit, this.#model.length);
+    this.#store.hint({ term: this.#term, commit: this.#commit });
+  }
+
+  #restart(): void {
+    this.restarts++;
+    this.#store = new Store(storageOn(this.#disk));
+    const { commit, term } = this.#store.hardState();
+    expect(commit).toBeLessThanOrEqual(this.#commit);
+    expect(term).toBe(this.#written === 0 ? 0 : this.#term);
+    // What is forgotten of the hint is forgotten by everybody.
+    this.#store.hint({ term: this.#term, commit: this.#commit });
+  }
+
+  #read(): void {
+    const { length } = this.#model;
+    if (length === 0) return;
+    const from = this.#random.between(1, length);
+    const to = this.#random.between(from + 1, length + 1);
+    const all = this.#random.chance(0.7);
+    const got = this.#store.read(from, to, all ? EVERYTHING : this.#random.between(1, 2000));
+    expect(got.length).toBeGreaterThan(0);
+    if (all) expect(got.length).toBe(to - from);
+    expect(shown(got)).toEqual(shown(this.#model.slice(from - 1, from - 1 + got.length)));
+    const at = this.#random.between(0, length + 1);
+    expect(this.#store.termAt(at)).toBe(at === 0 ? 0 : this.#model[at - 1]?.term);
+  }
+}
+
+describe("the stored log", () => {
+  const RUNS = [
+    { seed: 1, steps: 800, large: 0 },
+    { seed: 2, steps: 800, large: 0 },
+    { seed: 3, steps: 800, large: 0.01 },
+    { seed: 4, steps: 160, large: 0.5 },
+    { seed: 5, steps: 160, large: 0.5 },
+  ];
+  for (const { seed, steps, large } of RUNS) {
+    test(`holds what an array would hold, through ${steps} random steps (seed ${seed}, large ${large})`, () => {
+      const run = new Run(seed, large);
+      for (let step = 0; step < steps; step++) run.step();
+      run.compare();
+      expect(run.restarts).toBeGreaterThan(0);
+      expect(run.truncations).toBeGreaterThan(5);
+    });
+  }
+
+  test("knows after a restart what was committed, at the latest from the row that came next", () => {
+    const disk = new Disk();
+    const store = new Store(storageOn(disk));
+    store.write({ entries: [entry(1, 1, "a")], hardState: { term: 1, commit: 0 }, mustSync: true });
+    store.hint({ term: 1, commit: 1 });
+    expect(new Store(storageOn(disk)).hardState().commit).toBe(0);
+    store.write({ entries: [entry(2, 1, "b")], mustSync: true });
+    expect(new Store(storageOn(disk)).hardState().commit).toBe(1);
+  });
+
+  test("never claims more committed than it holds, though a tail was replaced by a shorter one", () => {
+    const disk = new Disk();
+    const store = new Store(storageOn(disk));
+    const entries = [entry(1, 1, "a"), entry(2, 1, "b"), entry(3, 1, "c")];
+    store.write({ entries, hardState: { term: 1, commit: 0 }, mustSync: true });
+    store.write({ entries: [entry(2, 2, "d")], hardState: { term: 2, commit: 1 }, mustSync: true });
+    const again = new Store(storageOn(disk));
+    expect(again.hardState()).toMatchObject({ term: 2, commit: 1 });
+    expect(shown(again.read(1, 4, EVERYTHING))).toEqual([
+      [1, 1, "a"],
+      [2, 2, "d"],
+    ]);
+  });
+
+  test("may be replaced from before what is kept in memory, and again from after it", () => {
+    const store = new Store(storageOn(new Disk()));
+    const replaceFrom = (first: number, count: number, term: number, text = "") => {
+      for (let index = first; index < first + count; index++) {
+        store.write({ entries: [entry(index, term, `${term}-${index}`, text)], mustSync: true });
+      }
+    };
+    replaceFrom(1, 24, 1, LARGE);
+    replaceFrom(3, 28, 2);
+    replaceFrom(25, 3, 3);
+    const terms = store.read(1, 28, EVERYTHING).map(({ index, term }) => [index, term]);
+    expect(terms).toEqual(Array.from({ length: 27 }, (_, at) => [at + 1, at < 2 ? 1 : at < 24 ? 2 : 3]));
+  });
+
+  test("writes a batch as one row", () => {
+    const disk = new Disk();
+    const store = new Store(storageOn(disk));
+    store.write({
+      entries: Array.from({ length: 300 }, (_, at) => entry(at + 1, 1, `command-${at}`)),
+      mustSync: true,
+    });
+    expect(rowsOf(disk)).toMatchObject([{ first: 1, last: 300 }]);
+    expect(store.rowsWritten).toBe(1);
+  });
+});
+
+describe("a row of the log stays below the platform's limit", () => {
+  const TEXTS = {
+    "of one byte": "y".repeat(900_000),
+    "of two bytes": "ß".repeat(450_000),
+    "of three bytes": "語".repeat(300_000),
+    "of four bytes": "𝄞".repeat(225_000),
+    "that JSON escapes": "\u0001".repeat(150_000),
+    "that stand alone for half a character": "\ud834".repeat(150_000),
+    "that are mostly of one byte": `${"y".repeat(600_000)}${"語".repeat(100_000)}`,
+  };
+  for (const [characters, text] of Object.entries(TEXTS)) {
+    test(`with characters ${characters}`, () => {
+      const disk = new Disk();
+      const entries = Array.from({ length: 5 }, (_, at) => entry(at + 1, 1, `command-${at}`, text));
+      new Store(storageOn(disk)).write({ entries, mustSync: true });
+      for (const { bytes } of rowsOf(disk)) expect(bytes).toBeLessThan(ROW_BYTES_MAX);
+      const again = new Store(storageOn(disk)).read(1, 6, EVERYTHING);
+      expect(again).toEqual(entries);
+    });
+  }
+
+  test("on every replica, and a command that no row could hold is refused", async () => {
+    const group = await Group.founded();
+    try {
+      const event = (units: number) => ({
+        type: "append-event",
+        kind: "noted",
+        body: JSON.stringify({ text: "語".repeat(units) }),
+      });
+      const answers = [event(300_000), event(300_000), event(300_000), event(700_000)].map((body) =>
+        group.propose(body),
+      );
+      const given = await group.time.outcome(Promise.all(answers));
+      expect(given.map(({ type }) => type)).toEqual(["applied", "applied", "applied", "unavailable"]);
+      expect(given[3]).toMatchObject({ code: "too-large" });
+      await group.time.pass(500);
+      for (const name of NAMES) {
+        const rows = rowsOf(group.platform.instance(name).disk);
+        expect(rows.at(-1)?.last).toBeGreaterThanOrEqual(4);
+        for (const { bytes } of rows) expect(bytes).toBeLessThan(ROW_BYTES_MAX);
+      }
+    } finally {
+      group.release();
+    }
+  });
+});
