@@ -8,14 +8,14 @@ import {
   onVoteResponse,
 } from "./elections.ts";
 import { onAppendRequest, onHeartbeat } from "./following.ts";
-import type { Leadership } from "./leadership.ts";
-import type { MembershipChange } from "./membership.ts";
+import type { JointConfiguration, MembershipChange } from "./membership.ts";
 import type { AppendResponse, HeartbeatResponse, Message } from "./messages.ts";
 import { NotBuilt } from "./not-built.ts";
 import type { RaftOptions } from "./options.ts";
 import type { Raft } from "./raft.ts";
 import type { Advance, Ready } from "./ready.ts";
-import type { Outcome, ReadId, Refusal } from "./requests.ts";
+import { leaveJointConfiguration, proposeMembership, settleConfiguration } from "./reconfiguring.ts";
+import { type Outcome, type ReadId, refused } from "./requests.ts";
 import { checkOptions } from "./restore.ts";
 import { ReplicaState } from "./state.ts";
 import type { Status } from "./status.ts";
@@ -45,7 +45,7 @@ class Core<Command> implements Raft<Command> {
     // A clock that was set back stands still until it has caught up.
     state.now = Math.max(state.now, now);
     if (state.role.type === "leader") {
-      const deposed = state.options.checkQuorum && this.#quorumIsSilent(state.role.leadership);
+      const deposed = state.options.checkQuorum && state.role.leadership.quorumIsSilent(state.now);
       if (deposed) state.becomeFollower(state.term, undefined);
     } else if (state.electionDueAt !== undefined && state.electionDueAt <= state.now) {
       campaign(state);
@@ -53,11 +53,11 @@ class Core<Command> implements Raft<Command> {
   }
 
   get wakeAt(): Millis | undefined {
-    const { role, electionDueAt, options } = this.#state;
+    const { role, electionDueAt, options, now } = this.#state;
     if (role.type !== "leader") return electionDueAt;
     const heartbeat = role.leadership.heartbeatDueAt();
     if (heartbeat === undefined || !options.checkQuorum) return heartbeat;
-    return Math.min(heartbeat, this.#silentAt(role.leadership));
+    return Math.min(heartbeat, role.leadership.silentAt(now));
   }
 
   step(message: Message<Command>): void {
@@ -103,7 +103,7 @@ class Core<Command> implements Raft<Command> {
     const { leadership } = state.role;
     if (message.type === "append-response") {
       leadership.onAppendResponse(message.from, message.outcome, message.round, state.now);
-      state.commitTo(leadership.committable());
+      this.#commitAsLeader();
     } else {
       leadership.onHeartbeatResponse(message.from, message.round, state.now);
     }
@@ -118,7 +118,7 @@ class Core<Command> implements Raft<Command> {
     const sizes = commands.map(sizeOf);
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
     if (sizes.some((size) => size > limits.entryBytes)) return refused({ type: "too-large" });
-    if (this.#quorumIsSilent(leadership)) return refused({ type: "quorum-silent" });
+    if (leadership.quorumIsSilent(state.now)) return refused({ type: "quorum-silent" });
     if (!leadership.hasRoomFor(bytes)) return refused({ type: "overloaded" });
 
     const { term, entryTime: time } = state;
@@ -131,9 +131,9 @@ class Core<Command> implements Raft<Command> {
   }
 
   readIndex(id: ReadId): Outcome {
-    const { role, notLeader } = this.#state;
+    const { role, notLeader, now } = this.#state;
     if (role.type !== "leader") return refused(notLeader);
-    if (this.#quorumIsSilent(role.leadership)) return refused({ type: "quorum-silent" });
+    if (role.leadership.quorumIsSilent(now)) return refused({ type: "quorum-silent" });
     role.leadership.reads.ask(id);
     return { type: "started" };
   }
@@ -147,13 +147,15 @@ class Core<Command> implements Raft<Command> {
     if (role.type === "leader") role.leadership.unreachable(peer);
   }
 
-  /** Membership changes are not built: every one is refused. */
-  proposeMembership(_changes: readonly MembershipChange[]): Outcome {
-    return refused({ type: "invalid-change", reason: "membership changes are not built yet" });
+  proposeMembership(
+    changes: readonly MembershipChange[],
+    { leave = "automatic" }: { readonly leave?: JointConfiguration["leave"] } = {},
+  ): Outcome {
+    return proposeMembership(this.#state, changes, leave);
   }
 
   leaveJointConfiguration(): Outcome {
-    throw new NotBuilt("leaveJointConfiguration");
+    return leaveJointConfiguration(this.#state);
   }
 
   transferLeadership(_successor: ReplicaId): Outcome {
@@ -192,24 +194,21 @@ class Core<Command> implements Raft<Command> {
     this.#applied = applied;
   }
 
+  #commitAsLeader(): void {
+    const state = this.#state;
+    if (state.role.type !== "leader") return;
+    state.commitTo(state.role.leadership.committable());
+    settleConfiguration(state);
+  }
+
   #persisted(sequence: number): void {
     const state = this.#state;
     const durable = state.outbox.persisted(sequence);
     state.log.written(sequence);
-    if (state.role.type === "leader") state.commitTo(state.role.leadership.committable());
+    this.#commitAsLeader();
     // A candidate's own vote counts like any other: once it survives a crash.
     const voted = durable?.term === state.term && durable.vote === state.id;
     if (state.role.type === "candidate" && voted) count(state, state.role, state.id, true);
-  }
-
-  /** When a majority will have been silent for too long, if nothing more is heard. */
-  #silentAt(leadership: Leadership<Command>): Millis {
-    const { now, options } = this.#state;
-    return leadership.quorumHeardAt(now) + options.timing.loyalty;
-  }
-
-  #quorumIsSilent(leadership: Leadership<Command>): boolean {
-    return this.#state.now >= this.#silentAt(leadership);
   }
 
   get status(): Status {
@@ -229,8 +228,4 @@ class Core<Command> implements Raft<Command> {
     if (role.type !== "follower") return { ...base, role: role.type, votes: new Map(role.votes) };
     return { ...base, role: mayCampaign ? "follower" : "learner" };
   }
-}
-
-function refused(refusal: Refusal): Outcome {
-  return { type: "refused", refusal };
 }

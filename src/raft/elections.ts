@@ -51,7 +51,7 @@ export function count<Command>(
   if (votes.get(voter) !== true) votes.set(voter, granted);
   if (!isQuorum(configuration, (id) => votes.get(id) === true)) return;
   if (type === "pre-candidate") askForVotes(state);
-  else state.becomeLeader(configuration);
+  else state.becomeLeader();
 }
 
 /** Changes nothing here, not even the term: a replica that was cut off must be able to ask in vain. */

@@ -9,6 +9,7 @@
  * the log is at rest. While more entries are under way, an append that follows or the end of the
  * burst brings the news, so that under load the commit index costs no message of its own.
  */
+import type { Configurations } from "./configurations.ts";
 import type { RaftLog } from "./log.ts";
 import type { Configuration } from "./membership.ts";
 import type { AppendOutcome, AppendRequest, Heartbeat, Message } from "./messages.ts";
@@ -23,7 +24,7 @@ import type { LogIndex, Millis, ReplicaId, Round, Term } from "./vocabulary.ts";
 export interface Reign<Command> {
   readonly id: ReplicaId;
   readonly term: Term;
-  readonly configuration: Configuration;
+  readonly configurations: Configurations;
   readonly log: RaftLog<Command>;
   readonly timing: Timing;
   readonly limits: Limits;
@@ -44,16 +45,52 @@ export class Leadership<Command> {
   constructor(reign: Reign<Command>) {
     this.#reign = reign;
     this.#barrier = reign.log.last.index + 1;
-    for (const peer of replicasOf(reign.configuration)) {
-      if (peer === reign.id) continue;
-      this.#peers.set(peer, new PeerProgress(this.#barrier, reign.now, reign.timing.heartbeatInterval));
+    this.#admit(this.#barrier, reign.now);
+  }
+
+  get #configuration(): Configuration {
+    const { configurations, id, term } = this.#reign;
+    const { current } = configurations;
+    if (current === undefined) throw new Error(`${id} leads term ${term} without a configuration`);
+    return current;
+  }
+
+  /** The configuration in force, just appended, says who receives the log from now on. */
+  reconfigured(now: Millis): void {
+    const members = replicasOf(this.#configuration);
+    for (const peer of this.#peers.keys()) {
+      if (!members.includes(peer)) this.#peers.delete(peer);
     }
+    this.#admit(this.#reign.log.last.index, now);
+  }
+
+  #admit(next: LogIndex, now: Millis): void {
+    const { id, timing } = this.#reign;
+    for (const peer of replicasOf(this.#configuration)) {
+      if (peer === id || this.#peers.has(peer)) continue;
+      this.#peers.set(peer, new PeerProgress(next, now, timing.heartbeatInterval));
+    }
+  }
+
+  /** Whether an entry of this term is committed, and with it everything that was before it. */
+  get isEstablished(): boolean {
+    return this.#reign.log.commit >= this.#barrier;
+  }
+
+  /** Whether `replica` has been sent all that is committed and answers without undue delay. */
+  keepsUp(replica: ReplicaId, now: Millis): boolean {
+    const { log, timing } = this.#reign;
+    return this.#peers.get(replica)?.keepsUp(log.commit, now, timing.loyalty) ?? false;
+  }
+
+  matchedBy(replica: ReplicaId): LogIndex {
+    return this.#peers.get(replica)?.matched ?? 0;
   }
 
   /** The highest index that may be committed: counting copies commits entries of this term only (§5.4.2). */
   committable(): LogIndex {
-    const { configuration, id, log } = this.#reign;
-    const agreed = quorumReached(configuration, (voter) =>
+    const { id, log } = this.#reign;
+    const agreed = quorumReached(this.#configuration, (voter) =>
       voter === id ? log.durable : (this.#peers.get(voter)?.matched ?? 0),
     );
     return agreed >= this.#barrier ? agreed : 0;
@@ -102,10 +139,19 @@ export class Leadership<Command> {
   }
 
   /** The instant up to which a majority, this replica included, is known to have been there. */
-  quorumHeardAt(now: Millis): Millis {
-    return quorumReached(this.#reign.configuration, (voter) =>
+  #quorumHeardAt(now: Millis): Millis {
+    return quorumReached(this.#configuration, (voter) =>
       voter === this.#reign.id ? now : (this.#peers.get(voter)?.heardAt ?? Number.NEGATIVE_INFINITY),
     );
+  }
+
+  /** When a majority will have been silent for too long, if nothing more is heard. */
+  silentAt(now: Millis): Millis {
+    return this.#quorumHeardAt(now) + this.#reign.timing.loyalty;
+  }
+
+  quorumIsSilent(now: Millis): boolean {
+    return now >= this.silentAt(now);
   }
 
   /** When the next heartbeat is due; `undefined` if there is nobody to send one to. */
@@ -127,9 +173,9 @@ export class Leadership<Command> {
   }
 
   settleReads(): readonly ReadResult[] {
-    const { configuration, id, log } = this.#reign;
+    const { id, log } = this.#reign;
     const { round } = this.reads;
-    const confirmed = quorumReached(configuration, (voter) =>
+    const confirmed = quorumReached(this.#configuration, (voter) =>
       voter === id ? round : (this.#peers.get(voter)?.roundEchoed ?? 0),
     );
     return this.reads.settle(confirmed, log.commit);
@@ -181,11 +227,11 @@ export class Leadership<Command> {
   }
 
   #needsHeartbeat(id: ReplicaId, peer: PeerProgress, now: Millis): boolean {
-    const { configuration, log } = this.#reign;
+    const { log } = this.#reign;
     return (
       now >= this.#dueAt(peer.contactedAt) ||
       (log.commit === log.last.index && Math.min(log.commit, peer.matched) > peer.commitSent) ||
-      (peer.roundSent < this.reads.round && isVoter(configuration, id))
+      (peer.roundSent < this.reads.round && isVoter(this.#configuration, id))
     );
   }
 

@@ -52,6 +52,16 @@ export class PeerProgress {
     return this.#mayHaveLost;
   }
 
+  /**
+   * Whether everything up to `commit` has been sent and no append has gone unanswered for as long as
+   * `patience`. What is under way says more than a number of entries: it adapts to load and link.
+   */
+  keepsUp(commit: LogIndex, now: Millis, patience: Millis): boolean {
+    if (this.#type !== "replicate" || this.next <= commit) return false;
+    const [oldest] = this.#inFlight;
+    return oldest === undefined || now < oldest.sentAt + patience;
+  }
+
   /** An append ending at `last` went out. */
   sent(last: LogIndex, bytes: number, now: Millis): void {
     if (this.#type === "probe") {

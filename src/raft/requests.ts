@@ -45,3 +45,7 @@ export type ReadResult =
   | { readonly type: "granted"; readonly id: ReadId; readonly index: LogIndex }
   /** The leader or its term changed first. The caller may ask again under a new id. */
   | { readonly type: "aborted"; readonly id: ReadId; readonly refusal: Refusal };
+
+export function refused(refusal: Refusal): Outcome {
+  return { type: "refused", refusal };
+}

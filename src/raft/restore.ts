@@ -84,6 +84,5 @@ export function restore<Command>({ restored, log, limits, sizeOf }: RaftOptions<
       next += 1;
     }
   }
-  configurations.committed(commit);
   return { log: new RaftLog(log, sizeOf, { commit, applied, lastTime }), configurations };
 }

@@ -71,6 +71,10 @@ export class ReplicaState<Command> {
     return this.#configurations.current;
   }
 
+  get configurationIsCommitted(): boolean {
+    return this.#configurations.index <= this.log.commit;
+  }
+
   get otherVoters(): readonly ReplicaId[] {
     const { configuration } = this;
     return configuration === undefined ? [] : votersOf(configuration).filter((voter) => voter !== this.id);
@@ -143,10 +147,11 @@ export class ReplicaState<Command> {
     this.trace("became-candidate");
   }
 
-  becomeLeader(configuration: Configuration): void {
+  becomeLeader(): void {
     const { id, term, log, now } = this;
     const { timing, limits } = this.options;
-    const leadership = new Leadership<Command>({ id, term, configuration, log, timing, limits, now });
+    const configurations = this.#configurations;
+    const leadership = new Leadership<Command>({ id, term, configurations, log, timing, limits, now });
     this.role = { type: "leader", leadership };
     this.leader = id;
     this.electionDueAt = undefined;
@@ -158,6 +163,15 @@ export class ReplicaState<Command> {
   append(entries: readonly Entry<Command>[]): void {
     this.log.append(entries);
     this.trace("appended");
+  }
+
+  /** A leader's own change of membership, in force at once. */
+  appendConfiguration(configuration: Configuration): void {
+    const index = this.log.last.index + 1;
+    this.append([{ type: "configuration", term: this.term, index, time: this.entryTime, configuration }]);
+    this.#configurations.append(index, configuration);
+    if (this.role.type === "leader") this.role.leadership.reconfigured(this.now);
+    this.trace("configured");
   }
 
   /** What a leader's entries, already in the log, change besides it. */
@@ -179,9 +193,8 @@ export class ReplicaState<Command> {
 
   commitTo(index: LogIndex): void {
     if (!this.log.commitTo(index)) return;
-    this.#configurations.committed(index);
-    if (this.role.type === "leader") this.role.leadership.committed(index);
     this.trace("committed");
+    if (this.role.type === "leader") this.role.leadership.committed(index);
   }
 
   send(message: Message<Command>): void {
