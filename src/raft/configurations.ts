@@ -39,6 +39,11 @@ export class Configurations {
     return this.#known.length < before;
   }
 
+  /** A snapshot took the place of everything up to `index`. */
+  restart(index: LogIndex, configuration: Configuration): void {
+    this.#known = [{ index, configuration }];
+  }
+
   /** Nobody will ask what was in force before `index`. */
   forgetBefore(index: LogIndex): void {
     while ((this.#known[1]?.index ?? Number.POSITIVE_INFINITY) <= index) this.#known.shift();

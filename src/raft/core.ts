@@ -17,6 +17,7 @@ import type { Advance, Ready } from "./ready.ts";
 import { leaveJointConfiguration, proposeMembership, settleConfiguration } from "./reconfiguring.ts";
 import { type Outcome, type ReadId, refused } from "./requests.ts";
 import { checkOptions } from "./restore.ts";
+import { describeSnapshot, onSnapshotOffer, snapshotTaken } from "./snapshots.ts";
 import { ReplicaState } from "./state.ts";
 import type { Status } from "./status.ts";
 import type { SnapshotDescriptor } from "./storage.ts";
@@ -87,8 +88,11 @@ class Core<Command> implements Raft<Command> {
       case "heartbeat-response":
         this.#onFollowerResponse(message);
         break;
-      // Parts of the contract that are not built: such a message may always be lost.
       case "snapshot-offer":
+        onSnapshotOffer(state, message);
+        this.#commitAsLeader();
+        break;
+      // Parts of the contract that are not built: such a message may always be lost.
       case "timeout-now":
       case "forward":
       case "read-grant":
@@ -162,16 +166,17 @@ class Core<Command> implements Raft<Command> {
     throw new NotBuilt("transferLeadership");
   }
 
-  reportSnapshot(_peer: ReplicaId, _result: "delivered" | "failed"): void {
-    throw new NotBuilt("reportSnapshot");
+  reportSnapshot(peer: ReplicaId, result: "delivered" | "failed"): void {
+    const { role, now } = this.#state;
+    if (role.type === "leader") role.leadership.snapshotReported(peer, result, now);
   }
 
-  describeSnapshot(_at: LogIndex, _handle: string): SnapshotDescriptor {
-    throw new NotBuilt("describeSnapshot");
+  describeSnapshot(at: LogIndex, handle: string): SnapshotDescriptor {
+    return describeSnapshot(this.#state, at, handle);
   }
 
-  snapshotTaken(_snapshot: SnapshotDescriptor): void {
-    throw new NotBuilt("snapshotTaken");
+  snapshotTaken(snapshot: SnapshotDescriptor): void {
+    snapshotTaken(this.#state, snapshot);
   }
 
   takeReady(): Ready<Command> | undefined {
@@ -205,6 +210,7 @@ class Core<Command> implements Raft<Command> {
     const state = this.#state;
     const durable = state.outbox.persisted(sequence);
     state.log.written(sequence);
+    this.#applied = Math.max(this.#applied, state.log.installed);
     this.#commitAsLeader();
     // A candidate's own vote counts like any other: once it survives a crash.
     const voted = durable?.term === state.term && durable.vote === state.id;

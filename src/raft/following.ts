@@ -30,22 +30,10 @@ export function onHeartbeat<Command>(state: ReplicaState<Command>, heartbeat: He
   answerHeartbeat(state, heartbeat);
 }
 
-/**
- * Whether the sender leads the current term, after taking that on if it is new. A former leader is
- * told the newer term, which also brings back a replica whose term has run ahead of the others'.
- */
+/** A former leader is told the newer term, which also brings back a replica whose term has run ahead. */
 function follow<Command>(state: ReplicaState<Command>, message: AppendRequest<Command> | Heartbeat): boolean {
-  const { from, term } = message;
-  if (term < state.term) {
-    answerHeartbeat(state, message);
-    return false;
-  }
-  const campaigning = state.role.type === "pre-candidate" || state.role.type === "candidate";
-  if (term > state.term || campaigning) state.becomeFollower(term, from);
-  // Never two leaders in one term: a second one cannot be believed.
-  if (state.role.type === "leader" || (state.leader ?? from) !== from) return false;
-  state.heardFrom(from);
-  return true;
+  if (message.term < state.term) answerHeartbeat(state, message);
+  return state.follow(message);
 }
 
 function answerHeartbeat<Command>(

@@ -21,6 +21,11 @@ export interface Timing {
   readonly electionTimeout: readonly [min: Millis, max: Millis];
   /** How long nothing must have happened before a leader proposes silence. Off if absent. */
   readonly quiesceAfter?: Millis;
+  /**
+   * How long a leader waits for word of a snapshot that it offered. After that it offers again as
+   * soon as the follower is heard. Off if absent: then every offer must be reported on.
+   */
+  readonly snapshotTimeout?: Millis;
 }
 
 export interface Limits {

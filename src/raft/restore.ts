@@ -38,6 +38,11 @@ export function checkOptions<Command>(options: RaftOptions<Command>): void {
     longest > shortest && Number.isFinite(longest),
     `timing.electionTimeout must be a range, not [${shortest}, ${longest})`,
   );
+  const { snapshotTimeout } = timing;
+  demand(
+    snapshotTimeout === undefined || snapshotTimeout > 0,
+    `timing.snapshotTimeout must be positive, not ${snapshotTimeout}`,
+  );
   for (const [name, limit] of Object.entries(limits)) {
     demand(limit > 0, `limits.${name} must be positive, not ${limit}`);
   }
@@ -67,12 +72,13 @@ export function restore<Command>({ restored, log, limits, sizeOf }: RaftOptions<
     firstIndex <= applied + 1,
     `log begins at ${firstIndex} but entries are applied up to ${applied} only`,
   );
+  demand(firstIndex <= base + 1, `log begins at ${firstIndex} but the newest snapshot ends at ${base}`);
   demand(
     firstIndex === 1 || log.termAt(firstIndex - 1) !== undefined,
     `log begins at ${firstIndex} but does not know the term of the entry before`,
   );
 
-  const configurations = new Configurations(restored.configuration, base);
+  const configurations = new Configurations(snapshot?.configuration ?? restored.configuration, base);
   let lastTime: Millis = snapshot?.last.time ?? 0;
   for (let next = Math.max(firstIndex, base + 1); next <= lastIndex; ) {
     const entries = log.read(next, lastIndex + 1, limits.committedBytes);

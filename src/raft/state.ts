@@ -8,15 +8,15 @@ import type { Entry } from "./entries.ts";
 import { Leadership } from "./leadership.ts";
 import type { RaftLog } from "./log.ts";
 import type { Configuration } from "./membership.ts";
-import type { Message } from "./messages.ts";
+import type { Message, TermEnvelope } from "./messages.ts";
 import type { RaftOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { isVoter, votersOf } from "./quorum.ts";
 import type { Refusal } from "./requests.ts";
 import { restore } from "./restore.ts";
 import type { TraceEvent } from "./status.ts";
-import type { HardState } from "./storage.ts";
-import type { LogIndex, Millis, ReplicaId, Term } from "./vocabulary.ts";
+import type { HardState, SnapshotDescriptor } from "./storage.ts";
+import type { LogIndex, Millis, ReplicaId, Round, Term } from "./vocabulary.ts";
 
 /** A campaign under way: asking whether an election could be won, or holding it. */
 export interface Candidacy {
@@ -43,6 +43,10 @@ export class ReplicaState<Command> {
   /** Whom this replica follows, or would tell a client to ask. */
   leader: ReplicaId | undefined;
   role: Role<Command> = { type: "follower" };
+  /** The newest one held durably. */
+  snapshot: SnapshotDescriptor | undefined;
+  /** The newest of its leader's rounds that reached this replica in this term. */
+  roundSeen: Round = 0;
   /** Absent while this replica may not campaign or need not. */
   electionDueAt: Millis | undefined;
   /** Until then campaigns against `leader` are disregarded. An instant: sleep does not prolong it. */
@@ -55,6 +59,7 @@ export class ReplicaState<Command> {
     this.id = options.id;
     this.log = log;
     this.#configurations = configurations;
+    this.snapshot = options.restored.snapshot;
     this.now = options.now;
     this.term = hardState.term;
     this.vote = hardState.vote;
@@ -69,6 +74,10 @@ export class ReplicaState<Command> {
   /** In force, whether or not committed. */
   get configuration(): Configuration | undefined {
     return this.#configurations.current;
+  }
+
+  configurationAt(index: LogIndex): Configuration | undefined {
+    return this.#configurations.at(index);
   }
 
   get configurationIsCommitted(): boolean {
@@ -115,18 +124,28 @@ export class ReplicaState<Command> {
     this.electionDueAt = this.mayCampaign ? this.now + wait : undefined;
   }
 
-  /** `leader` has just shown that it leads this term. */
-  heardFrom(leader: ReplicaId): void {
-    this.leader = leader;
+  /**
+   * Takes a message that only the leader of its term sends, and says whether that is the leader of
+   * the current term as far as this replica can know; a newer term is taken on first.
+   */
+  follow({ from, term, round }: TermEnvelope & { readonly round: Round }): boolean {
+    if (term < this.term) return false;
+    const campaigning = this.role.type === "pre-candidate" || this.role.type === "candidate";
+    if (term > this.term || campaigning) this.becomeFollower(term, from);
+    // Never two leaders in one term: a second one cannot be believed.
+    if (this.role.type === "leader" || (this.leader ?? from) !== from) return false;
+    this.leader = from;
+    this.roundSeen = Math.max(this.roundSeen, round);
     this.#loyalUntil = this.now + this.options.timing.loyalty;
     this.waitForLeader();
+    return true;
   }
 
   /** Takes on `term` if it is newer. A wait under way goes on: learning a term is no sign of a leader. */
   becomeFollower(term: Term, leader: ReplicaId | undefined): void {
     const { role } = this;
     if (term > this.term) {
-      this.term = term;
+      this.#enter(term);
       this.vote = undefined;
     }
     this.leader = leader;
@@ -138,8 +157,13 @@ export class ReplicaState<Command> {
     this.trace("became-follower");
   }
 
+  #enter(term: Term): void {
+    this.term = term;
+    this.roundSeen = 0;
+  }
+
   becomeCandidate(): void {
-    this.term += 1;
+    this.#enter(this.term + 1);
     this.vote = this.id;
     this.leader = undefined;
     this.role = { type: "candidate", votes: new Map() };
@@ -150,8 +174,16 @@ export class ReplicaState<Command> {
   becomeLeader(): void {
     const { id, term, log, now } = this;
     const { timing, limits } = this.options;
-    const configurations = this.#configurations;
-    const leadership = new Leadership<Command>({ id, term, configurations, log, timing, limits, now });
+    const leadership = new Leadership<Command>({
+      id,
+      term,
+      configurations: this.#configurations,
+      log,
+      snapshot: () => this.snapshot,
+      timing,
+      limits,
+      now,
+    });
     this.role = { type: "leader", leadership };
     this.leader = id;
     this.electionDueAt = undefined;
@@ -189,6 +221,22 @@ export class ReplicaState<Command> {
     if (!reconfigured) return;
     this.waitForLeader();
     this.trace("configured");
+  }
+
+  tookSnapshot(snapshot: SnapshotDescriptor): void {
+    this.snapshot = snapshot;
+    this.#configurations.forgetBefore(snapshot.last.index);
+  }
+
+  /** Log and state machine are replaced, and with them whatever this replica campaigned for. */
+  install(snapshot: SnapshotDescriptor): void {
+    if (this.role.type !== "follower") this.becomeFollower(this.term, undefined);
+    this.log.install(snapshot.last);
+    this.#configurations.restart(snapshot.last.index, snapshot.configuration);
+    this.snapshot = snapshot;
+    this.outbox.install(snapshot);
+    if (this.mayCampaign !== (this.electionDueAt !== undefined)) this.waitForLeader();
+    this.trace("restored");
   }
 
   commitTo(index: LogIndex): void {

@@ -28,6 +28,7 @@ test.each([
   ["electionTimeout", { timing: { ...TIMING, electionTimeout: [199, 400] } }],
   ["electionTimeout", { timing: { ...TIMING, electionTimeout: [200, 200] } }],
   ["electionTimeout", { timing: { ...TIMING, heartbeatInterval: 200 } }],
+  ["snapshotTimeout", { timing: { ...TIMING, snapshotTimeout: 0 } }],
   ["inFlightMessages", { limits: { ...LIMITS, inFlightMessages: 0 } }],
   ["now", { now: Number.NaN }],
   ["id", { id: "" }],
@@ -38,22 +39,14 @@ test.each([
 describe("what is not built", () => {
   test("is thrown", () => {
     const a = new Replica("a");
-    const calls: readonly (() => unknown)[] = [
-      () => a.raft.transferLeadership("b"),
-      () => a.raft.reportSnapshot("b", "failed"),
-      () => a.raft.describeSnapshot(0, "image"),
-      () =>
-        a.raft.snapshotTaken({ last: { ...at(0, 0), time: 0 }, configuration: voters("a"), handle: "image" }),
-    ];
+    const calls: readonly (() => unknown)[] = [() => a.raft.transferLeadership("b")];
     for (const call of calls) expect(call).toThrow(NotBuilt);
   });
 
   test("is ignored as a message", () => {
     const a = new Replica("a");
     const { status } = a;
-    const snapshot = { last: { ...at(1, 1), time: 0 }, configuration: voters("a"), handle: "image" };
     const sent = a.step(
-      { type: "snapshot-offer", from: "b", to: "a", term: 9, snapshot, round: 0 },
       { type: "timeout-now", from: "b", to: "a", term: 9, expected: at(0, 0) },
       { type: "forward", from: "b", to: "a", request: { type: "read", id: "r" } },
       { type: "read-grant", from: "b", to: "a", term: 9, id: "r", index: 1 },

@@ -198,6 +198,7 @@ export class Cluster {
     for (const ready of batchesOf(raft)) {
       for (const message of ready.sendNow) this.#transmit(message);
       if (ready.persist !== undefined) disk.write(ready.persist);
+      host.applied = ready.persist?.snapshot?.last.index ?? host.applied;
       this.checks.applied(host.id, host.applied, ready.committed);
       host.applied += ready.committed.length;
       for (const result of ready.reads) this.checks.answered(result);

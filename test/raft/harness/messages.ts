@@ -3,12 +3,14 @@ import type {
   AppendOutcome,
   AppendRequest,
   AppendResponse,
+  Configuration,
   Heartbeat,
   HeartbeatResponse,
   LogPosition,
   Message,
   PreVoteRequest,
   PreVoteResponse,
+  SnapshotOffer,
   VoteRequest,
   VoteResponse,
 } from "../../../src/raft/index.ts";
@@ -68,6 +70,17 @@ export function heartbeat([from, to, term]: Head, { commit = 0, round = 0 } = {}
 export function heartbeatAnswer([from, to, term]: Head, round = 0): HeartbeatResponse {
   return { type: "heartbeat-response", from, to, term, round, quiesced: false };
 }
+
+export function offer(
+  [from, to, term]: Head,
+  last: LogPosition,
+  { configuration = OFFERED, round = 0 }: { configuration?: Configuration; round?: number } = {},
+): SnapshotOffer {
+  const snapshot = { last: { ...last, time: 0 }, configuration, handle: `${from}-${last.index}` };
+  return { type: "snapshot-offer", from, to, term, snapshot, round };
+}
+
+const OFFERED: Configuration = { type: "stable", voters: ["a", "b", "c"], learners: [] };
 
 /** The messages of one type, which must be all there are unless others are expected too. */
 export function only<T extends Message<string>["type"]>(
