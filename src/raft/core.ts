@@ -21,6 +21,7 @@ import { describeSnapshot, onSnapshotOffer, snapshotTaken } from "./snapshots.ts
 import { ReplicaState } from "./state.ts";
 import type { Status } from "./status.ts";
 import type { SnapshotDescriptor } from "./storage.ts";
+import { onTimeoutNow, transferLeadership } from "./transfers.ts";
 import type { LogIndex, Millis, ReplicaId } from "./vocabulary.ts";
 
 /**
@@ -46,7 +47,9 @@ class Core<Command> implements Raft<Command> {
     // A clock that was set back stands still until it has caught up.
     state.now = Math.max(state.now, now);
     if (state.role.type === "leader") {
-      const deposed = state.options.checkQuorum && state.role.leadership.quorumIsSilent(state.now);
+      const { leadership } = state.role;
+      if (leadership.handOverEndsAt <= state.now) leadership.giveUpHandOver();
+      const deposed = state.options.checkQuorum && leadership.quorumIsSilent(state.now);
       if (deposed) state.becomeFollower(state.term, undefined);
     } else if (state.electionDueAt !== undefined && state.electionDueAt <= state.now) {
       campaign(state);
@@ -56,9 +59,11 @@ class Core<Command> implements Raft<Command> {
   get wakeAt(): Millis | undefined {
     const { role, electionDueAt, options, now } = this.#state;
     if (role.type !== "leader") return electionDueAt;
-    const heartbeat = role.leadership.heartbeatDueAt();
-    if (heartbeat === undefined || !options.checkQuorum) return heartbeat;
-    return Math.min(heartbeat, role.leadership.silentAt(now));
+    const { leadership } = role;
+    const heartbeat = leadership.heartbeatDueAt();
+    if (heartbeat === undefined) return undefined;
+    const silentAt = options.checkQuorum ? leadership.silentAt(now) : Number.POSITIVE_INFINITY;
+    return Math.min(heartbeat, silentAt, leadership.handOverEndsAt);
   }
 
   step(message: Message<Command>): void {
@@ -92,8 +97,10 @@ class Core<Command> implements Raft<Command> {
         onSnapshotOffer(state, message);
         this.#commitAsLeader();
         break;
-      // Parts of the contract that are not built: such a message may always be lost.
       case "timeout-now":
+        onTimeoutNow(state, message);
+        break;
+      // Parts of the contract that are not built: such a message may always be lost.
       case "forward":
       case "read-grant":
         break;
@@ -119,6 +126,8 @@ class Core<Command> implements Raft<Command> {
     if (state.role.type !== "leader") return refused(state.notLeader);
     const { leadership } = state.role;
     const { limits, sizeOf } = state.options;
+    const { successor } = leadership;
+    if (successor !== undefined) return refused({ type: "transferring", successor });
     const sizes = commands.map(sizeOf);
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
     if (sizes.some((size) => size > limits.entryBytes)) return refused({ type: "too-large" });
@@ -162,8 +171,8 @@ class Core<Command> implements Raft<Command> {
     return leaveJointConfiguration(this.#state);
   }
 
-  transferLeadership(_successor: ReplicaId): Outcome {
-    throw new NotBuilt("transferLeadership");
+  transferLeadership(successor: ReplicaId): Outcome {
+    return transferLeadership(this.#state, successor);
   }
 
   reportSnapshot(peer: ReplicaId, result: "delivered" | "failed"): void {
@@ -230,7 +239,10 @@ class Core<Command> implements Raft<Command> {
       ...(configuration !== undefined && { configuration }),
       quiesced: false,
     };
-    if (role.type === "leader") return { ...base, role: "leader", progress: role.leadership.progress };
+    if (role.type === "leader") {
+      const { progress, successor } = role.leadership;
+      return { ...base, role: "leader", progress, ...(successor !== undefined && { successor }) };
+    }
     if (role.type !== "follower") return { ...base, role: role.type, votes: new Map(role.votes) };
     return { ...base, role: mayCampaign ? "follower" : "learner" };
   }

@@ -17,6 +17,11 @@ export function campaign<Command>(state: ReplicaState<Command>): void {
   else askForVotes(state);
 }
 
+/** The leader itself asked for this election: nobody need be asked whether one is wanted. */
+export function campaignForTransfer<Command>(state: ReplicaState<Command>): void {
+  if (state.mayCampaign) askForVotes(state, true);
+}
+
 function askForPreVotes<Command>(state: ReplicaState<Command>): void {
   const candidacy: Candidacy = { type: "pre-candidate", votes: new Map() };
   state.role = candidacy;
@@ -31,11 +36,11 @@ function askForPreVotes<Command>(state: ReplicaState<Command>): void {
   count(state, candidacy, from, true);
 }
 
-function askForVotes<Command>(state: ReplicaState<Command>): void {
+function askForVotes<Command>(state: ReplicaState<Command>, transfer = false): void {
   state.becomeCandidate();
   const { id: from, term, log } = state;
   for (const to of state.otherVoters) {
-    state.sendDurably({ type: "vote-request", from, to, term, lastLog: log.last, transfer: false });
+    state.sendDurably({ type: "vote-request", from, to, term, lastLog: log.last, transfer });
   }
 }
 

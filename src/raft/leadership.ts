@@ -10,7 +10,7 @@ import type { Limits, Timing } from "./options.ts";
 import { Peers } from "./peers.ts";
 import type { PeerProgress } from "./progress.ts";
 import { ReadRounds } from "./reads.ts";
-import type { ReadResult } from "./requests.ts";
+import type { ReadResult, Refusal } from "./requests.ts";
 import type { Progress } from "./status.ts";
 import type { SnapshotDescriptor } from "./storage.ts";
 import type { LogIndex, Millis, ReplicaId, Round, Term } from "./vocabulary.ts";
@@ -27,6 +27,13 @@ export interface Reign<Command> {
   readonly now: Millis;
 }
 
+/** A hand-over under way. */
+interface Transfer {
+  readonly successor: ReplicaId;
+  readonly until: Millis;
+  urgedAt?: Millis;
+}
+
 export class Leadership<Command> {
   readonly reads = new ReadRounds();
   readonly #reign: Reign<Command>;
@@ -37,6 +44,7 @@ export class Leadership<Command> {
   /** Proposals of this reign that are not committed, by their last index. */
   readonly #uncommitted: { readonly through: LogIndex; readonly bytes: number }[] = [];
   #uncommittedBytes = 0;
+  #transfer: Transfer | undefined;
 
   /** To be created directly before the barrier is appended. */
   constructor(reign: Reign<Command>) {
@@ -55,6 +63,16 @@ export class Leadership<Command> {
   /** Whether an entry of this term is committed, and with it everything that was before it. */
   get isEstablished(): boolean {
     return this.#reign.log.commit >= this.#barrier;
+  }
+
+  /** Why neither the membership nor the leader may be changed now, if so. */
+  mayNotChange(now: Millis): Refusal | undefined {
+    const { configurations, log } = this.#reign;
+    if (this.#transfer !== undefined) return { type: "transferring", successor: this.#transfer.successor };
+    if (this.quorumIsSilent(now)) return { type: "quorum-silent" };
+    if (!this.isEstablished) return { type: "term-not-established" };
+    if (configurations.index > log.commit) return { type: "change-in-progress" };
+    return undefined;
   }
 
   /** Whether `replica` has been sent all that is committed and answers without undue delay. */
@@ -119,6 +137,24 @@ export class Leadership<Command> {
     this.#peers.get(peer)?.snapshotReported(result, now);
   }
 
+  /** Whom leadership is being handed over to. */
+  get successor(): ReplicaId | undefined {
+    return this.#transfer?.successor;
+  }
+
+  handOver(successor: ReplicaId, now: Millis): void {
+    this.#transfer = { successor, until: now + this.#reign.timing.loyalty };
+  }
+
+  /** When a hand-over under way is given up. */
+  get handOverEndsAt(): Millis {
+    return this.#transfer?.until ?? Number.POSITIVE_INFINITY;
+  }
+
+  giveUpHandOver(): void {
+    this.#transfer = undefined;
+  }
+
   /** When a majority will have been silent for too long, if nothing more is heard. */
   silentAt(now: Millis): Millis {
     return this.#peers.reached(now, ({ heardAt }) => heardAt) + this.#reign.timing.loyalty;
@@ -137,6 +173,17 @@ export class Leadership<Command> {
   fanOut(now: Millis, send: (message: Message<Command>) => void): void {
     this.reads.begin(Math.max(this.#reign.log.commit, this.#barrier));
     this.#fanOut.send({ now, round: this.reads.round, send });
+    this.#urgeSuccessor(now, send);
+  }
+
+  /** Once its log is complete, and again from time to time: the message may be lost. */
+  #urgeSuccessor(now: Millis, send: (message: Message<Command>) => void): void {
+    const { id: from, term, log, timing } = this.#reign;
+    const transfer = this.#transfer;
+    if (transfer === undefined || this.matchedBy(transfer.successor) < log.last.index) return;
+    if (now < (transfer.urgedAt ?? Number.NEGATIVE_INFINITY) + timing.heartbeatInterval) return;
+    transfer.urgedAt = now;
+    send({ type: "timeout-now", from, to: transfer.successor, term, expected: log.last });
   }
 
   settleReads(): readonly ReadResult[] {

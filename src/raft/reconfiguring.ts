@@ -6,7 +6,7 @@
 import { changedMembership, configurationTowards, stable } from "./changes.ts";
 import type { JointConfiguration, MembershipChange } from "./membership.ts";
 import { isVoter } from "./quorum.ts";
-import { type Outcome, type Refusal, refused } from "./requests.ts";
+import { type Outcome, refused } from "./requests.ts";
 import type { ReplicaState } from "./state.ts";
 
 export function proposeMembership<Command>(
@@ -16,7 +16,7 @@ export function proposeMembership<Command>(
 ): Outcome {
   if (state.role.type !== "leader") return refused(state.notLeader);
   const { leadership } = state.role;
-  const refusal = mayNotChange(state);
+  const refusal = leadership.mayNotChange(state.now);
   if (refusal !== undefined) return refused(refusal);
   const { configuration } = state;
   if (configuration?.type !== "stable") return refused({ type: "change-in-progress" });
@@ -34,7 +34,7 @@ export function proposeMembership<Command>(
 
 export function leaveJointConfiguration<Command>(state: ReplicaState<Command>): Outcome {
   if (state.role.type !== "leader") return refused(state.notLeader);
-  const refusal = mayNotChange(state);
+  const refusal = state.role.leadership.mayNotChange(state.now);
   if (refusal !== undefined) return refused(refusal);
   const { configuration } = state;
   if (configuration?.type !== "joint") {
@@ -42,15 +42,6 @@ export function leaveJointConfiguration<Command>(state: ReplicaState<Command>): 
   }
   state.appendConfiguration(stable(configuration.to));
   return { type: "appended", position: state.log.last };
-}
-
-function mayNotChange<Command>(state: ReplicaState<Command>): Refusal | undefined {
-  if (state.role.type !== "leader") return state.notLeader;
-  const { leadership } = state.role;
-  if (leadership.quorumIsSilent(state.now)) return { type: "quorum-silent" };
-  if (!leadership.isEstablished) return { type: "term-not-established" };
-  if (!state.configurationIsCommitted) return { type: "change-in-progress" };
-  return undefined;
 }
 
 /**

@@ -128,7 +128,7 @@ export class ReplicaState<Command> {
    * Takes a message that only the leader of its term sends, and says whether that is the leader of
    * the current term as far as this replica can know; a newer term is taken on first.
    */
-  follow({ from, term, round }: TermEnvelope & { readonly round: Round }): boolean {
+  follow({ from, term, round = 0 }: TermEnvelope & { readonly round?: Round }): boolean {
     if (term < this.term) return false;
     const campaigning = this.role.type === "pre-candidate" || this.role.type === "candidate";
     if (term > this.term || campaigning) this.becomeFollower(term, from);

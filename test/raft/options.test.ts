@@ -37,17 +37,10 @@ test.each([
 });
 
 describe("what is not built", () => {
-  test("is thrown", () => {
-    const a = new Replica("a");
-    const calls: readonly (() => unknown)[] = [() => a.raft.transferLeadership("b")];
-    for (const call of calls) expect(call).toThrow(NotBuilt);
-  });
-
   test("is ignored as a message", () => {
     const a = new Replica("a");
     const { status } = a;
     const sent = a.step(
-      { type: "timeout-now", from: "b", to: "a", term: 9, expected: at(0, 0) },
       { type: "forward", from: "b", to: "a", request: { type: "read", id: "r" } },
       { type: "read-grant", from: "b", to: "a", term: 9, id: "r", index: 1 },
     );

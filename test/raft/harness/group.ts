@@ -14,18 +14,18 @@ export class Group {
   readonly sent: TestMessage[] = [];
   now = 0;
   readonly #configuration: Configuration;
-  readonly #overrides: Overrides;
+  readonly #overridesOf: (id: string) => Overrides;
 
-  constructor(configuration: Configuration, overrides: Overrides = {}) {
+  constructor(configuration: Configuration, overrides: Overrides | ((id: string) => Overrides) = {}) {
     this.#configuration = configuration;
-    this.#overrides = overrides;
+    this.#overridesOf = typeof overrides === "function" ? overrides : () => overrides;
     const { voters, learners } = configuration.type === "stable" ? configuration : configuration.from;
     for (const id of [...voters, ...learners]) this.join(id, configuration);
   }
 
   /** A new replica with an empty log; it waits to be added unless it is given a configuration. */
   join(id: string, configuration?: Configuration): Replica {
-    const replica = new Replica(id, { configuration }, { ...this.#overrides, now: this.now });
+    const replica = new Replica(id, { configuration }, { ...this.#overridesOf(id), now: this.now });
     this.replicas.set(id, replica);
     return replica;
   }

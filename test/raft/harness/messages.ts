@@ -11,6 +11,7 @@ import type {
   PreVoteRequest,
   PreVoteResponse,
   SnapshotOffer,
+  TimeoutNow,
   VoteRequest,
   VoteResponse,
 } from "../../../src/raft/index.ts";
@@ -81,6 +82,10 @@ export function offer(
 }
 
 const OFFERED: Configuration = { type: "stable", voters: ["a", "b", "c"], learners: [] };
+
+export function timeoutNow([from, to, term]: Head, expected: LogPosition): TimeoutNow {
+  return { type: "timeout-now", from, to, term, expected };
+}
 
 /** The messages of one type, which must be all there are unless others are expected too. */
 export function only<T extends Message<string>["type"]>(
