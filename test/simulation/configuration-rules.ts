@@ -3,6 +3,7 @@
  * and none before the term is established, and that commits have the quorum they claim.
  */
 import type { Configuration, Membership, SnapshotDescriptor, Status } from "../../src/raft/index.ts";
+import type { Disk } from "./disk.ts";
 import type { Host } from "./host.ts";
 import type { SimEntry } from "./machine.ts";
 import { Violation } from "./violation.ts";
@@ -18,11 +19,17 @@ export class ConfigurationRules {
   readonly #placed = new Map<string, Placed[]>();
   /** The committed ones, and the one with which the group was founded. */
   readonly #committed: Placed[] = [];
+  /** Disks that were lost after they acknowledged what was on them. */
+  readonly #buried = new Map<string, Disk>();
   changes = 0;
   joint = 0;
 
   constructor(decided: { readonly history: readonly SimEntry[] }) {
     this.#decided = decided;
+  }
+
+  bury(id: string, disk: Disk): void {
+    this.#buried.set(id, disk);
   }
 
   founded(configuration: Configuration): void {
@@ -136,7 +143,9 @@ export class ConfigurationRules {
       this.changes += 1;
       if (entry.configuration.type === "joint") this.joint += 1;
     }
-    const holds = (id: string) => hosts.some((other) => other.id === id && other.disk.holds(entry));
+    const holds = (id: string) =>
+      hosts.some((other) => other.id === id && other.disk.holds(entry)) ||
+      this.#buried.get(id)?.holds(entry) === true;
     const current = this.#committed.at(-1)?.configuration;
     if (current === undefined || isQuorum(current, holds)) return;
     for (const placed of this.#placed.values()) {

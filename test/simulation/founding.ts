@@ -70,7 +70,11 @@ export class Foundings {
 
   /** Somebody's question wakes a blank process, which asks in its turn if it does not already. */
   inquireOnce(host: Host): void {
-    if (host.stage === "blank" && !this.#inquiring.has(`${host.id} ${host.life}`)) {
+    if (
+      host.stage === "blank" &&
+      this.#founders.includes(host) &&
+      !this.#inquiring.has(`${host.id} ${host.life}`)
+    ) {
       this.#inquiring.add(`${host.id} ${host.life}`);
       this.inquire(host);
     }

@@ -28,6 +28,8 @@ export interface Surroundings {
   readonly figures: Figures;
   readonly weather: Weather;
   transmit(from: Host, message: Message<Command>, delay: number): void;
+  /** A blank process begins to ask who it is. */
+  inquire(host: Host): void;
 }
 
 /** What is said or done only once a number of writes is durable. */
@@ -112,6 +114,7 @@ export class Host {
     this.running = true;
     this.note(20, () => `${this.id} starts`);
     if (this.stage === "member") this.join(quiesced);
+    else this.world.inquire(this);
   }
 
   /** Brings the replica to life with what is on the disk. */
@@ -199,6 +202,7 @@ export class Host {
   /** Everything on the disk is gone, and with it the replica that was there. */
   wipe(): void {
     this.crash();
+    this.world.checks.rules.bury(this.id, this.disk);
     this.disk = new Disk(undefined);
     this.founding = undefined;
     this.incarnation += 1;

@@ -117,12 +117,16 @@ export class Network {
   ): void {
     const { luck, weather, schedule } = this.#world;
     const image = from.disk.image(message.snapshot.handle);
-    const report = (result: "delivered" | "failed") =>
+    const fromLife = from.life;
+    let reported = false;
+    const report = (result: "delivered" | "failed") => {
+      if (reported || from.life !== fromLife) return;
+      reported = true;
       from.event((raft) => raft.reportSnapshot(message.to, result));
+    };
     const { life } = to;
     const time = delay + IMAGE_FACTOR * luck.between(...weather.delay);
     const wholly = image !== undefined && !luck.chance(4 * weather.loss);
-    let reported = false;
     this.carry(
       from,
       to,
@@ -130,19 +134,12 @@ export class Network {
         if (!wholly || to.raft === undefined || to.life !== life || to.id !== message.to) return;
         to.note(3, () => `      ${describe(message)}`);
         to.receiveOffer(message, image);
-        if (reported) return;
-        reported = true;
         this.carry(to, from, () => report("delivered"));
       },
       time,
     );
     // Whatever came of it, the core is told in the end.
-    const fromLife = from.life;
-    schedule.after(time + 300, () => {
-      if (reported || from.life !== fromLife) return;
-      reported = true;
-      report("failed");
-    });
+    schedule.after(time + 300, () => report("failed"));
   }
 }
 

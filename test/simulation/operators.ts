@@ -131,8 +131,7 @@ export class Operators {
   /** A process that is not part of the group may be added, with an empty disk or its own. */
   #admit(host: Host): boolean {
     if (host.stage === "member") return true;
-    if (host.stage === "blank" && host.incarnation === 0 && !this.#world.knobs.spares.includes(host.name))
-      return false;
+    if (host.stage === "blank" && !this.#world.knobs.spares.includes(host.name)) return false;
     host.stage = "member";
     host.disk = new Disk(undefined);
     host.note(54, () => `${host.id} waits to be added`);

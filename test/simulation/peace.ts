@@ -32,15 +32,18 @@ export function makePeace(simulation: Simulation): void {
   }
   const decided = checks.history.length;
   let settled = false;
+  let over = false;
   const prod = () => {
-    if (settled) return;
+    if (over) return;
     const leader = leaderOf(hosts);
     if (leader === undefined) wake(simulation);
     else {
       const { current } = checks.rules;
       if (current?.type === "joint" && current.leave === "explicit") operators.leaveJoint(leader);
-      simulation.clients.write(leader, false);
-      simulation.clients.read(leader);
+      if (!settled) {
+        simulation.clients.write(leader, false);
+        simulation.clients.read(leader);
+      }
     }
     dismiss(simulation);
     world.schedule.after(100, prod);
@@ -48,7 +51,8 @@ export function makePeace(simulation: Simulation): void {
   const enough = () => checks.history.length >= decided + 3 && checks.rules.current?.type !== "joint";
   prod();
   settled = simulation.until(enough, RECOVERY_MS);
-  if (!settled || !simulation.until(() => agreed(simulation), RECOVERY_MS)) {
+  over = settled && simulation.until(() => agreed(simulation), RECOVERY_MS);
+  if (!over) {
     throw new Violation("a group without trouble decides and agrees", stateOf(simulation));
   }
   if (world.knobs.timing.quiesceAfter !== undefined && capabilities().silence) fallSilent(simulation);

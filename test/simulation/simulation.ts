@@ -65,6 +65,7 @@ export class Simulation implements Stage {
         return weather();
       },
       transmit: (from, message, delay) => this.network.send(from, message, delay),
+      inquire: (host) => this.foundings.inquireOnce(host),
     };
     for (const name of [...knobs.founders, ...knobs.spares]) {
       this.hosts.push(new Host(this.hosts.length, name, this.world));
@@ -125,10 +126,7 @@ export class Simulation implements Stage {
     const founded = () => this.foundings.founded !== undefined;
     let wiped = false;
     for (const host of this.hosts) {
-      const begins = () => {
-        host.start();
-        if (founders.includes(host)) this.foundings.inquireOnce(host);
-      };
+      const begins = () => host.start();
       schedule.after(knobs.troubledFounding ? luck.between(0, 500) : luck.between(0, 20), begins);
       if (!knobs.troubledFounding || !founders.includes(host)) continue;
       for (let crashes = luck.between(0, 3); crashes > 0; crashes -= 1) {

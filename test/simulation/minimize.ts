@@ -1,0 +1,66 @@
+/**
+ * Cuts a scenario down while the same invariant still breaks: fewer kinds of trouble, fewer actions
+ * (by delta debugging, halves first, then ever smaller pieces), other luck where that helps, and an
+ * end as soon as it is broken. Deterministic, and bounded by a number of runs.
+ */
+import { type Scenario, TROUBLES } from "./scenario.ts";
+import { type Result, simulate } from "./simulation.ts";
+
+export interface Minimized {
+  readonly scenario: Scenario;
+  readonly result: Result;
+  readonly runs: number;
+  /** Actions that are left. */
+  readonly actions: readonly string[];
+}
+
+/** How many streams of luck are tried before a piece counts as needed. */
+const LUCKS = 3;
+
+export function minimize(found: Scenario, mostRuns = 3_000): Minimized {
+  let best = { scenario: found, result: simulate(found) };
+  const invariant = best.result.violation?.error.invariant;
+  if (invariant === undefined) throw new Error(`seed ${found.seed} breaks nothing`);
+  let runs = 1;
+  const breaks = (candidate: Scenario): boolean => {
+    for (let more = 0; more < LUCKS && runs < mostRuns; more += 1) {
+      const scenario = { ...candidate, luck: more === 0 ? candidate.luck : candidate.luck + more };
+      const result = simulate(scenario);
+      runs += 1;
+      if (result.violation?.error.invariant !== invariant) continue;
+      best = { scenario, result };
+      return true;
+    }
+    return false;
+  };
+
+  // What comes after the violation is no part of it.
+  const shorten = () => {
+    const { violation } = best.result;
+    const steps = Math.min(best.scenario.steps, violation?.step ?? best.scenario.steps);
+    for (const fewer of [Math.ceil(steps / 8), Math.ceil(steps / 4), Math.ceil(steps / 2), steps]) {
+      if (fewer < best.scenario.steps && breaks({ ...best.scenario, steps: fewer })) return;
+    }
+  };
+  shorten();
+  for (const trouble of TROUBLES) {
+    breaks({ ...best.scenario, without: new Set([...best.scenario.without, trouble]) });
+  }
+  const performed = () => [...best.result.performed.keys()];
+  for (let pieces = 2; runs < mostRuns; ) {
+    const left = performed();
+    const size = Math.ceil(left.length / pieces);
+    let removed = false;
+    for (let start = left.length - size; start > -size; start -= size) {
+      const piece = left.slice(Math.max(start, 0), start + size);
+      if (piece.length === 0) continue;
+      removed = breaks({ ...best.scenario, omit: new Set([...best.scenario.omit, ...piece]) }) || removed;
+    }
+    if (size <= 1 && !removed) break;
+    if (!removed) pieces *= 2;
+    pieces = Math.max(2, Math.min(pieces, performed().length));
+    if (performed().length === 0) break;
+  }
+  shorten();
+  return { ...best, runs, actions: [...best.result.performed.values()] };
+}
