@@ -8,6 +8,7 @@ import {
   onVoteResponse,
 } from "./elections.ts";
 import { onAppendRequest, onHeartbeat } from "./following.ts";
+import { onForward, onReadGrant, proposeOrForward, readOrForward, transferOrForward } from "./forwarding.ts";
 import type { JointConfiguration, MembershipChange } from "./membership.ts";
 import type { AppendResponse, HeartbeatResponse, Message } from "./messages.ts";
 import { NotBuilt } from "./not-built.ts";
@@ -15,13 +16,13 @@ import type { RaftOptions } from "./options.ts";
 import type { Raft } from "./raft.ts";
 import type { Advance, Ready } from "./ready.ts";
 import { leaveJointConfiguration, proposeMembership, settleConfiguration } from "./reconfiguring.ts";
-import { type Outcome, type ReadId, refused } from "./requests.ts";
+import type { Outcome, ReadId } from "./requests.ts";
 import { checkOptions } from "./restore.ts";
 import { describeSnapshot, onSnapshotOffer, snapshotTaken } from "./snapshots.ts";
 import { ReplicaState } from "./state.ts";
 import type { Status } from "./status.ts";
 import type { SnapshotDescriptor } from "./storage.ts";
-import { onTimeoutNow, transferLeadership } from "./transfers.ts";
+import { onTimeoutNow } from "./transfers.ts";
 import type { LogIndex, Millis, ReplicaId } from "./vocabulary.ts";
 
 /**
@@ -51,14 +52,17 @@ class Core<Command> implements Raft<Command> {
       if (leadership.handOverEndsAt <= state.now) leadership.giveUpHandOver();
       const deposed = state.options.checkQuorum && leadership.quorumIsSilent(state.now);
       if (deposed) state.becomeFollower(state.term, undefined);
-    } else if (state.electionDueAt !== undefined && state.electionDueAt <= state.now) {
+      return;
+    }
+    state.abort(state.forwardedReads.expired(state.now));
+    if (state.electionDueAt !== undefined && state.electionDueAt <= state.now) {
       campaign(state);
     }
   }
 
   get wakeAt(): Millis | undefined {
-    const { role, electionDueAt, options, now } = this.#state;
-    if (role.type !== "leader") return electionDueAt;
+    const { role, electionDueAt, forwardedReads, options, now } = this.#state;
+    if (role.type !== "leader") return earliest(electionDueAt, forwardedReads.expiresAt);
     const { leadership } = role;
     const heartbeat = leadership.heartbeatDueAt();
     if (heartbeat === undefined) return undefined;
@@ -100,9 +104,11 @@ class Core<Command> implements Raft<Command> {
       case "timeout-now":
         onTimeoutNow(state, message);
         break;
-      // Parts of the contract that are not built: such a message may always be lost.
       case "forward":
+        onForward(state, message);
+        break;
       case "read-grant":
+        onReadGrant(state, message);
         break;
     }
   }
@@ -122,37 +128,15 @@ class Core<Command> implements Raft<Command> {
 
   propose(...commands: readonly Command[]): Outcome {
     if (commands.length === 0) throw new Error("propose needs at least one command");
-    const state = this.#state;
-    if (state.role.type !== "leader") return refused(state.notLeader);
-    const { leadership } = state.role;
-    const { limits, sizeOf } = state.options;
-    const { successor } = leadership;
-    if (successor !== undefined) return refused({ type: "transferring", successor });
-    const sizes = commands.map(sizeOf);
-    const bytes = sizes.reduce((sum, size) => sum + size, 0);
-    if (sizes.some((size) => size > limits.entryBytes)) return refused({ type: "too-large" });
-    if (leadership.quorumIsSilent(state.now)) return refused({ type: "quorum-silent" });
-    if (!leadership.hasRoomFor(bytes)) return refused({ type: "overloaded" });
-
-    const { term, entryTime: time } = state;
-    const first = state.log.last.index + 1;
-    state.append(
-      commands.map((command, offset) => ({ type: "command", term, index: first + offset, time, command })),
-    );
-    leadership.proposed(state.log.last.index, bytes);
-    return { type: "appended", position: state.log.last };
+    return proposeOrForward(this.#state, commands);
   }
 
   readIndex(id: ReadId): Outcome {
-    const { role, notLeader, now } = this.#state;
-    if (role.type !== "leader") return refused(notLeader);
-    if (role.leadership.quorumIsSilent(now)) return refused({ type: "quorum-silent" });
-    role.leadership.reads.ask(id);
-    return { type: "started" };
+    return readOrForward(this.#state, id);
   }
 
   campaign(): void {
-    campaign(this.#state);
+    if (!this.#state.owesLoyalty) campaign(this.#state);
   }
 
   reportUnreachable(peer: ReplicaId): void {
@@ -172,7 +156,7 @@ class Core<Command> implements Raft<Command> {
   }
 
   transferLeadership(successor: ReplicaId): Outcome {
-    return transferLeadership(this.#state, successor);
+    return transferOrForward(this.#state, successor);
   }
 
   reportSnapshot(peer: ReplicaId, result: "delivered" | "failed"): void {
@@ -193,7 +177,8 @@ class Core<Command> implements Raft<Command> {
     if (state.role.type === "leader") {
       const { leadership } = state.role;
       leadership.fanOut(state.now, (message) => state.send(message));
-      state.outbox.answer(leadership.settleReads());
+      const { readers, index } = leadership.settleReads();
+      state.grant(readers, index);
     }
     return state.outbox.take(state.log, state.hardState, state.options.limits.committedBytes);
   }
@@ -227,7 +212,7 @@ class Core<Command> implements Raft<Command> {
   }
 
   get status(): Status {
-    const { id, term, vote, leader, log, configuration, role, mayCampaign } = this.#state;
+    const { id, term, vote, leader, log, configuration, role, mayCampaign, now } = this.#state;
     const base = {
       id,
       term,
@@ -241,9 +226,21 @@ class Core<Command> implements Raft<Command> {
     };
     if (role.type === "leader") {
       const { progress, successor } = role.leadership;
-      return { ...base, role: "leader", progress, ...(successor !== undefined && { successor }) };
+      const leaseUntil = role.leadership.leaseUntil(now);
+      return {
+        ...base,
+        role: "leader",
+        progress,
+        ...(successor !== undefined && { successor }),
+        ...(leaseUntil !== undefined && { leaseUntil }),
+      };
     }
     if (role.type !== "follower") return { ...base, role: role.type, votes: new Map(role.votes) };
     return { ...base, role: mayCampaign ? "follower" : "learner" };
   }
+}
+
+function earliest(due: Millis | undefined, other: Millis): Millis | undefined {
+  const first = Math.min(due ?? Number.POSITIVE_INFINITY, other);
+  return first === Number.POSITIVE_INFINITY ? undefined : first;
 }

@@ -26,7 +26,7 @@ function askForPreVotes<Command>(state: ReplicaState<Command>): void {
   const candidacy: Candidacy = { type: "pre-candidate", votes: new Map() };
   state.role = candidacy;
   // Whoever campaigns has given its leader up, or it would refuse its peers' pre-votes for it.
-  state.leader = undefined;
+  state.believeIn(undefined);
   state.waitForLeader();
   const { id: from, log } = state;
   for (const to of state.otherVoters) {

@@ -9,8 +9,9 @@ import type { AppendOutcome, Message } from "./messages.ts";
 import type { Limits, Timing } from "./options.ts";
 import { Peers } from "./peers.ts";
 import type { PeerProgress } from "./progress.ts";
-import { ReadRounds } from "./reads.ts";
-import type { ReadResult, Refusal } from "./requests.ts";
+import { OpenReads, type Reader } from "./reads.ts";
+import type { Refusal } from "./requests.ts";
+import { Rounds } from "./rounds.ts";
 import type { Progress } from "./status.ts";
 import type { SnapshotDescriptor } from "./storage.ts";
 import type { LogIndex, Millis, ReplicaId, Round, Term } from "./vocabulary.ts";
@@ -24,6 +25,8 @@ export interface Reign<Command> {
   readonly snapshot: () => SnapshotDescriptor | undefined;
   readonly timing: Timing;
   readonly limits: Limits;
+  /** What a clock may gain over another within `timing.loyalty`; absent if leases are off. */
+  readonly maxDrift: Millis | undefined;
   readonly now: Millis;
 }
 
@@ -35,7 +38,8 @@ interface Transfer {
 }
 
 export class Leadership<Command> {
-  readonly reads = new ReadRounds();
+  readonly reads = new OpenReads();
+  readonly #rounds: Rounds;
   readonly #reign: Reign<Command>;
   /** Index of the entry that opens the term. */
   readonly #barrier: LogIndex;
@@ -45,6 +49,11 @@ export class Leadership<Command> {
   readonly #uncommitted: { readonly through: LogIndex; readonly bytes: number }[] = [];
   #uncommittedBytes = 0;
   #transfer: Transfer | undefined;
+  /**
+   * Whoever was asked to campaign may do so at any time from then on, however late the request
+   * arrives, and voters will not be loyal.
+   */
+  #leaseForfeited = false;
 
   /** To be created directly before the barrier is appended. */
   constructor(reign: Reign<Command>) {
@@ -53,6 +62,7 @@ export class Leadership<Command> {
     this.#peers = new Peers(reign.id, reign.configurations, reign.timing);
     this.#peers.reconfigured(this.#barrier, reign.now);
     this.#fanOut = new FanOut(reign, this.#peers);
+    this.#rounds = new Rounds(0);
   }
 
   /** The configuration in force, just appended, says who receives the log from now on. */
@@ -171,9 +181,20 @@ export class Leadership<Command> {
 
   /** Sends every peer what it needs now. */
   fanOut(now: Millis, send: (message: Message<Command>) => void): void {
-    this.reads.begin(Math.max(this.#reign.log.commit, this.#barrier));
-    this.#fanOut.send({ now, round: this.reads.round, send });
+    const { heartbeatInterval } = this.#reign.timing;
+    const renewing =
+      this.#reign.maxDrift !== undefined && now >= this.#rounds.newestBegunAt + heartbeatInterval;
+    if (this.reads.needRound) {
+      this.reads.open(this.#beginRound(now), Math.max(this.#reign.log.commit, this.#barrier));
+    } else if (renewing) {
+      this.#beginRound(now);
+    }
+    this.#fanOut.send({ now, round: this.#rounds.newest, send });
     this.#urgeSuccessor(now, send);
+  }
+
+  #beginRound(now: Millis): Round {
+    return this.#rounds.begin(now, now - this.#reign.timing.loyalty);
   }
 
   /** Once its log is complete, and again from time to time: the message may be lost. */
@@ -183,12 +204,25 @@ export class Leadership<Command> {
     if (transfer === undefined || this.matchedBy(transfer.successor) < log.last.index) return;
     if (now < (transfer.urgedAt ?? Number.NEGATIVE_INFINITY) + timing.heartbeatInterval) return;
     transfer.urgedAt = now;
+    this.#leaseForfeited = true;
     send({ type: "timeout-now", from, to: transfer.successor, term, expected: log.last });
   }
 
-  settleReads(): readonly ReadResult[] {
-    const confirmed = this.#peers.reached(this.reads.round, ({ roundEchoed }) => roundEchoed);
+  /** Reads that are confirmed, and the index that they may be answered at. */
+  settleReads(): { readonly readers: readonly Reader[]; readonly index: LogIndex } {
+    const confirmed = this.#peers.reached(this.#rounds.newest, ({ roundEchoed }) => roundEchoed);
     return this.reads.settle(confirmed, this.#reign.log.commit);
+  }
+
+  /**
+   * Until when no other leader can have been elected: a majority will vote for nobody else while
+   * `loyalty` has not passed since it received a round, which was not before the round began.
+   */
+  leaseUntil(now: Millis): Millis | undefined {
+    const { maxDrift, timing } = this.#reign;
+    if (maxDrift === undefined || this.#leaseForfeited || this.#transfer !== undefined) return undefined;
+    const confirmed = this.#peers.reached(now, ({ confirmedAt }) => confirmedAt);
+    return Number.isFinite(confirmed) ? confirmed + timing.loyalty - maxDrift : undefined;
   }
 
   get progress(): ReadonlyMap<ReplicaId, Progress> {
@@ -197,6 +231,8 @@ export class Leadership<Command> {
 
   #heard(peer: PeerProgress, round: Round, now: Millis): void {
     peer.heardAt = now;
-    if (round <= this.reads.round) peer.roundEchoed = Math.max(peer.roundEchoed, round);
+    if (round > this.#rounds.newest) return;
+    peer.roundEchoed = Math.max(peer.roundEchoed, round);
+    peer.confirmedAt = Math.max(peer.confirmedAt, this.#rounds.begunAt(round));
   }
 }

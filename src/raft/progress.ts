@@ -26,6 +26,8 @@ export class PeerProgress {
   /** The newest round sent to the peer, and the newest one it has echoed. */
   roundSent: Round = 0;
   roundEchoed: Round = 0;
+  /** When the newest round that it has echoed began. */
+  confirmedAt: Millis = Number.NEGATIVE_INFINITY;
   /** The highest commit index the peer can have learnt, had nothing been lost. */
   commitSent: LogIndex = 0;
 

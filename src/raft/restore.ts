@@ -14,8 +14,6 @@ function demand(holds: boolean, complaint: string): void {
 
 /** Throws for options that are out of range, and {@link NotBuilt} for those that do not work yet. */
 export function checkOptions<Command>(options: RaftOptions<Command>): void {
-  if (options.reads.type === "lease") throw new NotBuilt('option reads: "lease"');
-  if (options.forwardRequests) throw new NotBuilt("option forwardRequests");
   if (options.startQuiesced) throw new NotBuilt("option startQuiesced");
   if (options.resumeLeadership) throw new NotBuilt("option resumeLeadership");
   if (options.timing.quiesceAfter !== undefined) throw new NotBuilt("option timing.quiesceAfter");
@@ -38,6 +36,14 @@ export function checkOptions<Command>(options: RaftOptions<Command>): void {
     longest > shortest && Number.isFinite(longest),
     `timing.electionTimeout must be a range, not [${shortest}, ${longest})`,
   );
+  if (options.reads.type === "lease") {
+    const { maxDrift } = options.reads;
+    demand(options.checkQuorum, `reads: "lease" needs checkQuorum, or nobody is loyal to the leader`);
+    demand(
+      maxDrift >= 0 && maxDrift < loyalty,
+      `reads.maxDrift must be less than loyalty (${loyalty}), not ${maxDrift}`,
+    );
+  }
   const { snapshotTimeout } = timing;
   demand(
     snapshotTimeout === undefined || snapshotTimeout > 0,

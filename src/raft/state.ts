@@ -5,6 +5,7 @@
  */
 import type { Configurations } from "./configurations.ts";
 import type { Entry } from "./entries.ts";
+import { ForwardedReads } from "./forwarded-reads.ts";
 import { Leadership } from "./leadership.ts";
 import type { RaftLog } from "./log.ts";
 import type { Configuration } from "./membership.ts";
@@ -12,7 +13,8 @@ import type { Message, TermEnvelope } from "./messages.ts";
 import type { RaftOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { isVoter, votersOf } from "./quorum.ts";
-import type { Refusal } from "./requests.ts";
+import type { Reader } from "./reads.ts";
+import type { ReadId, Refusal } from "./requests.ts";
 import { restore } from "./restore.ts";
 import type { TraceEvent } from "./status.ts";
 import type { HardState, SnapshotDescriptor } from "./storage.ts";
@@ -40,8 +42,7 @@ export class ReplicaState<Command> {
   now: Millis;
   term: Term;
   vote: ReplicaId | undefined;
-  /** Whom this replica follows, or would tell a client to ask. */
-  leader: ReplicaId | undefined;
+  #leader: ReplicaId | undefined;
   role: Role<Command> = { type: "follower" };
   /** The newest one held durably. */
   snapshot: SnapshotDescriptor | undefined;
@@ -49,8 +50,9 @@ export class ReplicaState<Command> {
   roundSeen: Round = 0;
   /** Absent while this replica may not campaign or need not. */
   electionDueAt: Millis | undefined;
-  /** Until then campaigns against `leader` are disregarded. An instant: sleep does not prolong it. */
+  /** Until then other campaigns are disregarded. An instant: sleep does not prolong it. */
   #loyalUntil: Millis = Number.NEGATIVE_INFINITY;
+  readonly forwardedReads: ForwardedReads;
 
   constructor(options: RaftOptions<Command>) {
     const { log, configurations } = restore(options);
@@ -64,11 +66,36 @@ export class ReplicaState<Command> {
     this.term = hardState.term;
     this.vote = hardState.vote;
     // Having led before is no reason to send anybody here now.
-    this.leader = hardState.leader === options.id ? undefined : hardState.leader;
+    this.#leader = hardState.leader === options.id ? undefined : hardState.leader;
     this.outbox = new Outbox(this.hardState);
+    this.forwardedReads = new ForwardedReads(options.timing.electionTimeout[1], options.random);
+    // It may have been loyal directly before it stopped, and a lease may count on that.
+    if (this.#grantsLeases) this.#loyalUntil = options.now + options.timing.loyalty;
     this.waitForLeader();
     // Alone, there is nobody to wait for.
-    if (this.mayCampaign && this.otherVoters.length === 0) this.electionDueAt = options.now;
+    if (this.mayCampaign && this.otherVoters.length === 0) {
+      this.electionDueAt = Math.max(options.now, this.#loyalUntil);
+    }
+  }
+
+  /** Whom this replica follows, or would tell a client to ask. */
+  get leader(): ReplicaId | undefined {
+    return this.#leader;
+  }
+
+  believeIn(leader: ReplicaId | undefined): void {
+    if (leader === this.#leader) return;
+    this.#leader = leader;
+    this.abort(this.forwardedReads.end());
+  }
+
+  get #grantsLeases(): boolean {
+    return this.options.reads.type === "lease";
+  }
+
+  /** Whether a lease may count on this replica not to vote, whoever it last heard. */
+  get owesLoyalty(): boolean {
+    return this.#grantsLeases && this.now < this.#loyalUntil;
   }
 
   /** In force, whether or not committed. */
@@ -95,7 +122,8 @@ export class ReplicaState<Command> {
 
   /** Whether there is a leader whom a campaign would disturb. */
   get hearsLeader(): boolean {
-    return this.role.type === "leader" || (this.leader !== undefined && this.now < this.#loyalUntil);
+    if (this.role.type === "leader" || this.owesLoyalty) return true;
+    return this.#leader !== undefined && this.now < this.#loyalUntil;
   }
 
   get hardState(): HardState {
@@ -134,7 +162,7 @@ export class ReplicaState<Command> {
     if (term > this.term || campaigning) this.becomeFollower(term, from);
     // Never two leaders in one term: a second one cannot be believed.
     if (this.role.type === "leader" || (this.leader ?? from) !== from) return false;
-    this.leader = from;
+    this.believeIn(from);
     this.roundSeen = Math.max(this.roundSeen, round);
     this.#loyalUntil = this.now + this.options.timing.loyalty;
     this.waitForLeader();
@@ -144,14 +172,16 @@ export class ReplicaState<Command> {
   /** Takes on `term` if it is newer. A wait under way goes on: learning a term is no sign of a leader. */
   becomeFollower(term: Term, leader: ReplicaId | undefined): void {
     const { role } = this;
+    this.believeIn(leader);
     if (term > this.term) {
       this.#enter(term);
       this.vote = undefined;
     }
-    this.leader = leader;
     this.role = { type: "follower" };
     if (role.type === "leader") {
-      this.outbox.answer(role.leadership.reads.abort(this.notLeader));
+      // Other replicas give their reads up themselves when they learn of this.
+      const local = role.leadership.reads.end().filter(({ from }) => from === undefined);
+      this.abort(local.map(({ id }) => id));
       this.waitForLeader();
     }
     this.trace("became-follower");
@@ -160,12 +190,13 @@ export class ReplicaState<Command> {
   #enter(term: Term): void {
     this.term = term;
     this.roundSeen = 0;
+    this.abort(this.forwardedReads.end());
   }
 
   becomeCandidate(): void {
+    this.believeIn(undefined);
     this.#enter(this.term + 1);
     this.vote = this.id;
-    this.leader = undefined;
     this.role = { type: "candidate", votes: new Map() };
     this.waitForLeader();
     this.trace("became-candidate");
@@ -173,7 +204,7 @@ export class ReplicaState<Command> {
 
   becomeLeader(): void {
     const { id, term, log, now } = this;
-    const { timing, limits } = this.options;
+    const { timing, limits, reads } = this.options;
     const leadership = new Leadership<Command>({
       id,
       term,
@@ -182,13 +213,27 @@ export class ReplicaState<Command> {
       snapshot: () => this.snapshot,
       timing,
       limits,
+      maxDrift: reads.type === "lease" ? reads.maxDrift : undefined,
       now,
     });
     this.role = { type: "leader", leadership };
-    this.leader = id;
+    this.believeIn(id);
     this.electionDueAt = undefined;
     this.trace("became-leader");
     this.append([{ type: "barrier", term, index: log.last.index + 1, time: this.entryTime }]);
+  }
+
+  /** Answers whoever asked: the host, or another replica on behalf of its own. */
+  grant(readers: readonly Reader[], index: LogIndex): void {
+    for (const { id, from: to } of readers) {
+      if (to === undefined) this.outbox.answer([{ type: "granted", id, index }]);
+      else this.send({ type: "read-grant", from: this.id, to, term: this.term, id, index });
+    }
+  }
+
+  abort(ids: readonly ReadId[]): void {
+    const refusal = this.notLeader;
+    this.outbox.answer(ids.map((id) => ({ type: "aborted", id, refusal })));
   }
 
   /** The leader's own entries. */

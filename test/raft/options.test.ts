@@ -12,8 +12,6 @@ function start(changes: Partial<RaftOptions<string>>): void {
 
 describe("an option that is not built is rejected by its name", () => {
   test.each([
-    ["reads", { reads: { type: "lease", maxDrift: 1 } }],
-    ["forwardRequests", { forwardRequests: true }],
     ["startQuiesced", { startQuiesced: true }],
     ["resumeLeadership", { resumeLeadership: true }],
     ["quiesceAfter", { timing: { ...TIMING, quiesceAfter: 1_000 } }],
@@ -28,25 +26,15 @@ test.each([
   ["electionTimeout", { timing: { ...TIMING, electionTimeout: [199, 400] } }],
   ["electionTimeout", { timing: { ...TIMING, electionTimeout: [200, 200] } }],
   ["electionTimeout", { timing: { ...TIMING, heartbeatInterval: 200 } }],
+  ["checkQuorum", { reads: { type: "lease", maxDrift: 1 }, checkQuorum: false }],
+  ["maxDrift", { reads: { type: "lease", maxDrift: 200 } }],
+  ["maxDrift", { reads: { type: "lease", maxDrift: -1 } }],
   ["snapshotTimeout", { timing: { ...TIMING, snapshotTimeout: 0 } }],
   ["inFlightMessages", { limits: { ...LIMITS, inFlightMessages: 0 } }],
   ["now", { now: Number.NaN }],
   ["id", { id: "" }],
 ] as const)("an option out of range is rejected by its name: %s", (name, changes) => {
   expect(() => start(changes as Partial<RaftOptions<string>>)).toThrow(name);
-});
-
-describe("what is not built", () => {
-  test("is ignored as a message", () => {
-    const a = new Replica("a");
-    const { status } = a;
-    const sent = a.step(
-      { type: "forward", from: "b", to: "a", request: { type: "read", id: "r" } },
-      { type: "read-grant", from: "b", to: "a", term: 9, id: "r", index: 1 },
-    );
-    expect(sent).toEqual([]);
-    expect(a.status).toEqual(status);
-  });
 });
 
 test("messages for others are not taken in", () => {

@@ -4,6 +4,7 @@ import type {
   AppendRequest,
   AppendResponse,
   Configuration,
+  Forward,
   Heartbeat,
   HeartbeatResponse,
   LogPosition,
@@ -85,6 +86,10 @@ const OFFERED: Configuration = { type: "stable", voters: ["a", "b", "c"], learne
 
 export function timeoutNow([from, to, term]: Head, expected: LogPosition): TimeoutNow {
   return { type: "timeout-now", from, to, term, expected };
+}
+
+export function forward(from: string, to: string, request: Forward<string>["request"]): Forward<string> {
+  return { type: "forward", from, to, request };
 }
 
 /** The messages of one type, which must be all there are unless others are expected too. */
