@@ -198,26 +198,67 @@ const OPERATIONS: typeof REQUESTS = [
   ],
 ];
 
+/** Leaders that come and go before their entries are everywhere: what divergent logs are made of. */
+const OVERTHROWS: typeof REQUESTS = [
+  [
+    3,
+    "overthrow",
+    ({ network, clients, world }, host, random) => {
+      host.note(66, () => `${host.id} is cut off for a while`);
+      network.isolate([host], random.chance(0.2));
+      if (random.chance(0.7)) clients.burst(host, random.between(1, 12));
+      world.figures.partitions += 1;
+      world.schedule.after(random.pick([50, 200, 600]) * (0.5 + random.next()), () => network.heal());
+    },
+  ],
+  [
+    2,
+    "half of the followers only",
+    ({ network, hosts, world }, host, random) => {
+      const deaf = hosts.filter((other) => other !== host && random.chance(0.5));
+      for (const other of deaf) network.cut(host, other);
+      world.schedule.after(random.between(20, 400), () => network.heal());
+    },
+  ],
+  [2, "short crash", (_, host, random) => host.crash(random.between(1, 60))],
+  [
+    2,
+    "death within a batch",
+    (_, host, random) => {
+      host.doom = { point: random.between(0, 3) as DeathPoint, downtime: random.between(1, 60) };
+    },
+  ],
+  [
+    2,
+    "campaign",
+    ({ hosts }, _, random) => hosts[random.between(0, hosts.length - 1)]?.event((raft) => raft.campaign()),
+  ],
+  [2, "healing", ({ network }) => network.heal()],
+];
+
 function downtime(random: Random): number {
   return random.pick([1, 20, 200, 1_000]) * (0.5 + random.next());
 }
 
-/** The actions of a scenario, one after the other without end; those left out keep their time. */
-export function* actionsOf({ seed, omit }: Scenario, knobs: Knobs): Generator<Action> {
+/** The actions of a scenario, one after the other, without end if none are left out. */
+export function* actionsOf({ seed, only, without }: Scenario, knobs: Knobs): Generator<Action> {
+  const last = only === undefined ? Number.POSITIVE_INFINITY : Math.max(...only);
   let skipped = 0;
-  for (let number = 0; ; number += 1) {
+  for (let number = 0; number <= last; number += 1) {
     const random = new Random(streamOf(seed, 1_000 + number));
     const pause = random.chance(0.01) ? random.between(300, 2_500) : random.next() * 2 * knobs.pace;
     const list = !random.chance(knobs.mischief)
       ? REQUESTS
       : random.chance(knobs.operators)
         ? OPERATIONS
-        : FAULTS;
+        : knobs.overthrows
+          ? OVERTHROWS
+          : FAULTS;
     const [, name, deed] = drawn(list, random);
     const aim = random.next();
     const which = random.next();
-    if (omit.has(number)) {
-      skipped += pause;
+    if (only?.has(number) === false) {
+      skipped += without.has("waiting") ? 0 : pause;
       continue;
     }
     yield {

@@ -47,20 +47,23 @@ export function minimize(found: Scenario, mostRuns = 3_000): Minimized {
     breaks({ ...best.scenario, without: new Set([...best.scenario.without, trouble]) });
   }
   const performed = () => [...best.result.performed.keys()];
-  for (let pieces = 2; runs < mostRuns; ) {
-    const left = performed();
-    const size = Math.ceil(left.length / pieces);
-    let removed = false;
-    for (let start = left.length - size; start > -size; start -= size) {
-      const piece = left.slice(Math.max(start, 0), start + size);
-      if (piece.length === 0) continue;
-      removed = breaks({ ...best.scenario, omit: new Set([...best.scenario.omit, ...piece]) }) || removed;
+  const reduce = () => {
+    for (let size = Math.ceil(performed().length / 2); size >= 1 && runs < mostRuns; ) {
+      const left = performed();
+      let removed = false;
+      for (let end = left.length; end > 0; end -= size) {
+        const piece = new Set(left.slice(Math.max(end - size, 0), end));
+        const kept = performed();
+        const rest = kept.filter((number) => !piece.has(number));
+        if (rest.length === 0 || rest.length === kept.length) continue;
+        removed = breaks({ ...best.scenario, only: new Set(rest) }) || removed;
+      }
+      if (!removed && size === 1) return;
+      size = Math.max(1, Math.min(Math.ceil(size / 2), Math.ceil(performed().length / 2)));
     }
-    if (size <= 1 && !removed) break;
-    if (!removed) pieces *= 2;
-    pieces = Math.max(2, Math.min(pieces, performed().length));
-    if (performed().length === 0) break;
-  }
+  };
+  reduce();
+  if (breaks({ ...best.scenario, without: new Set([...best.scenario.without, "waiting"]) })) reduce();
   shorten();
   return { ...best, runs, actions: [...best.result.performed.values()] };
 }

@@ -5,13 +5,13 @@ import { type Result, simulate } from "./simulation.ts";
 const LINES = 60;
 
 /** The options of `npm run simulate` that run this scenario. */
-export function argumentsOf({ seed, luck, steps, omit, without }: Scenario): string {
+export function argumentsOf({ seed, luck, steps, only, without }: Scenario): string {
   return [
     `--seed ${seed}`,
     ...(luck > 0 ? [`--luck ${luck}`] : []),
     ...(steps === STEPS ? [] : [`--steps ${steps}`]),
     ...(without.size > 0 ? [`--without ${[...without].join(",")}`] : []),
-    ...(omit.size > 0 ? [`--omit ${rangesOf(omit)}`] : []),
+    ...(only === undefined ? [] : [`--only ${rangesOf(only)}`]),
   ].join(" ");
 }
 
@@ -26,7 +26,7 @@ export function reportOf(scenario: Scenario, { violation, hash }: Result, lines 
   const concerned = (line: string) =>
     error.concerned.length === 0 || error.concerned.some((id) => line.includes(id));
   const transcript = simulate(scenario, { recording: true }).lines ?? [];
-  const shortened = scenario.luck > 0 || scenario.omit.size > 0 || scenario.without.size > 0;
+  const shortened = scenario.luck > 0 || scenario.only !== undefined || scenario.without.size > 0;
   return [
     `seed ${scenario.seed}, step ${step}, ${now.toFixed(2)} ms: "${error.invariant}" does not hold`,
     `  ${error.message}`,

@@ -20,6 +20,8 @@ export const TROUBLES = [
   "limits",
   "five-replicas",
   "gated-hosts",
+  // The time that actions left out would have taken.
+  "waiting",
 ] as const;
 export type Trouble = (typeof TROUBLES)[number];
 
@@ -29,15 +31,15 @@ export interface Scenario {
   readonly luck: number;
   /** Events after which the trouble ends. */
   readonly steps: number;
-  /** Actions left out, by number. */
-  readonly omit: ReadonlySet<number>;
+  /** The actions that take place, by number; all of them if absent. */
+  readonly only?: ReadonlySet<number>;
   readonly without: ReadonlySet<Trouble>;
 }
 
 export const STEPS = 2_000;
 
 export function scenarioOf(seed: number): Scenario {
-  return { seed, luck: 0, steps: STEPS, omit: new Set(), without: new Set() };
+  return { seed, luck: 0, steps: STEPS, without: new Set() };
 }
 
 /** Probabilities in `[0, 1]`, times in milliseconds. */
@@ -85,6 +87,8 @@ export interface Knobs {
   /** Share of actions that are neither reads nor writes. */
   readonly mischief: number;
   readonly operators: number;
+  /** Trouble is made for leaders above all. */
+  readonly overthrows: boolean;
   /** Messages are made unchangeable, or sent as text. */
   readonly handling: "shared" | "frozen" | "text";
 }
@@ -101,7 +105,8 @@ export function knobsOf({ seed, without }: Scenario): Knobs {
   const checkQuorum = random.chance(0.8);
   const lease = can.leases && checkQuorum && random.chance(0.25);
   const drift = without.has("drift") ? 0 : lease ? 0.02 : random.pick([0, 0, 0.02, 0.3]);
-  const tight = random.chance(0.4) && !without.has("limits");
+  const overthrows = random.chance(0.3);
+  const tight = random.chance(overthrows ? 0.8 : 0.4) && !without.has("limits");
   return {
     founders: ["r1", "r2", "r3", "r4", "r5"].slice(0, size),
     spares: can.membership ? ["r6", "r7"] : [],
@@ -152,8 +157,9 @@ export function knobsOf({ seed, without }: Scenario): Knobs {
     },
     troubledFounding: random.chance(0.2) && !without.has("founding"),
     pace: random.pick([4, 8, 15, 40]),
-    mischief: random.pick([0.05, 0.15, 0.3]),
-    operators: random.pick([0.3, 0.6]),
+    mischief: overthrows ? random.pick([0.2, 0.5]) : random.pick([0.05, 0.15, 0.3]),
+    operators: overthrows ? 0.1 : random.pick([0.3, 0.6]),
+    overthrows,
     handling: seed % 16 === 5 ? "frozen" : seed % 16 === 11 ? "text" : "shared",
   };
 }

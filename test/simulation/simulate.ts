@@ -1,6 +1,6 @@
 /**
  * Replays one seed: `npm run simulate -- --seed N [--transcript] [--minimize]`, and what a minimized
- * scenario adds: `--steps`, `--luck`, `--without`, `--omit`. Exit code 1 if an invariant breaks.
+ * scenario adds: `--steps`, `--luck`, `--without`, `--only`. Exit code 1 if an invariant breaks.
  */
 import { parseArgs } from "node:util";
 import { printFigures } from "./figures.ts";
@@ -15,7 +15,7 @@ const { values } = parseArgs({
     luck: { type: "string", default: "0" },
     steps: { type: "string", default: String(STEPS) },
     without: { type: "string", default: "" },
-    omit: { type: "string", default: "" },
+    only: { type: "string" },
     transcript: { type: "boolean", default: false },
     minimize: { type: "boolean", default: false },
   },
@@ -36,7 +36,7 @@ let scenario: Scenario = {
   seed,
   luck: Number(values.luck),
   steps: Number(values.steps),
-  omit: numbersIn(values.omit),
+  ...(values.only !== undefined && { only: numbersIn(values.only) }),
   without: new Set(without as Trouble[]),
 };
 
