@@ -16,6 +16,8 @@ export interface Stage {
   readonly clients: Clients;
   readonly operators: Operators;
   changeWeather(weather: Weather): void;
+  /** Until then whoever is elected is cut off or dies soon after. */
+  shortReignsUntil: number;
 }
 
 export interface Action {
@@ -220,6 +222,13 @@ const OVERTHROWS: typeof REQUESTS = [
       world.schedule.after(random.between(20, 400), () => network.heal());
     },
   ],
+  [
+    3,
+    "short reigns",
+    (stage, _, random) => {
+      stage.shortReignsUntil = stage.world.schedule.now + random.between(300, 1_500);
+    },
+  ],
   [2, "short crash", (_, host, random) => host.crash(random.between(1, 60))],
   [
     2,
@@ -238,6 +247,19 @@ const OVERTHROWS: typeof REQUESTS = [
 
 function downtime(random: Random): number {
   return random.pick([1, 20, 200, 1_000]) * (0.5 + random.next());
+}
+
+/** What befalls a leader while reigns are short. */
+export function endReign({ network, world }: Stage, host: Host): void {
+  const { luck, schedule } = world;
+  schedule.after(luck.between(0, 30), () => {
+    if (luck.chance(0.3)) host.crash(luck.between(1, 200));
+    else {
+      host.note(67, () => `${host.id} is cut off after a short reign`);
+      network.isolate([host], false);
+      schedule.after(luck.between(50, 400), () => network.heal());
+    }
+  });
 }
 
 /** The actions of a scenario, one after the other, without end if none are left out. */

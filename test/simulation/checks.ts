@@ -25,6 +25,8 @@ const MOST_MESSAGES = 400;
 export class Checks {
   /** What the group has decided, entry `index` at `index - 1`. */
   readonly history: SimEntry[] = [];
+  /** The term in which each was committed, or a later one: that of the first replica to know of it. */
+  readonly #committedIn: number[] = [];
   /** Of the state machine after each of them. */
   readonly digests: number[] = [];
   readonly rules: ConfigurationRules;
@@ -33,6 +35,8 @@ export class Checks {
   readonly #figures: Figures;
   readonly #leaders = new Map<number, string>();
   readonly #entries = new Map<number, Known>();
+  /** Entries that were sent to somebody. */
+  readonly #sent = new Set<number>();
   readonly #votes = new Map<string, string>();
   /** Term and vote as last written, by replica. */
   readonly #hardStates = new Map<string, HardState>();
@@ -132,6 +136,20 @@ export class Checks {
     }
   }
 
+  /**
+   * Entries that a crash tore off. A leader that resumes its reign may put others in their places,
+   * provided that nobody has seen them.
+   */
+  torn(entries: readonly SimEntry[]): void {
+    if (!this.#knobs.options.resumeLeadership) return;
+    for (const { term, index } of entries) {
+      const key = index * TERMS + term;
+      if (this.#sent.has(key)) continue;
+      this.#entries.delete(key);
+      this.#appended.delete(key);
+    }
+  }
+
   #matches(host: Host, entry: SimEntry, before: number): void {
     const key = entry.index * TERMS + entry.term;
     const known = this.#entries.get(key);
@@ -208,13 +226,15 @@ export class Checks {
       throw new Violation("a position names one entry", `${entry.index} of term ${entry.term}`, [host.id]);
     }
     this.history.push(entry);
+    const committedIn = host.disk.hardState.term;
+    this.#committedIn.push(committedIn);
     this.digests.push(digestAfter(this.digests.at(-1) ?? 0, entry));
     if (entry.type === "command" && !this.#decided.has(entry.command.operation)) {
       this.#decided.set(entry.command.operation, this.nextInstant());
     }
     for (const other of this.#hosts) {
-      const { status, disk } = other;
-      if (status?.role !== "leader" || status.term <= entry.term || disk.lastIndex < entry.index) continue;
+      const { status } = other;
+      if (status?.role !== "leader" || status.term <= committedIn) continue;
       this.#demandComplete(other, entry, status.term);
     }
   }
@@ -251,11 +271,16 @@ export class Checks {
     }
     this.#leaders.set(term, host.id);
     this.#figures.elections += 1;
-    const last = this.history.findLast((entry) => entry.term < term);
+    host.world.elected(host);
+    const last = this.history[this.#committedIn.findLastIndex((committedIn) => committedIn < term)];
     if (last !== undefined) this.#demandComplete(host, last, term);
   }
 
-  /** By log matching the newest committed entry vouches for all before it. */
+  /**
+   * By log matching the newest committed entry vouches for all before it. What counts is when it was
+   * committed, not its own term: one of an old term may become committed long after a leader without
+   * it was elected.
+   */
   #demandComplete(host: Host, { index, term }: SimEntry, reign: number): void {
     if (index < host.disk.firstIndex - 1 || host.disk.termAt(index) === term) return;
     throw new Violation(
@@ -269,10 +294,13 @@ export class Checks {
   bounded(host: Host, status: Status): void {
     if (status.role !== "leader") return;
     const { limits } = this.#knobs;
-    const reign = this.#reigns.get(host.id);
-    if (reign?.term !== status.term)
-      this.#reigns.set(host.id, { term: status.term, from: status.lastLog.index });
-    const own = status.lastLog.index - Math.max(status.commit, reign?.from ?? status.lastLog.index);
+    let reign = this.#reigns.get(host.id);
+    if (reign?.term !== status.term) {
+      reign = { term: status.term, from: status.lastLog.index };
+      this.#reigns.set(host.id, reign);
+    }
+    // Entries of former reigns were not proposed in this one.
+    const own = status.lastLog.index - Math.max(status.commit, reign.from);
     if (own * COMMAND_BYTES > limits.uncommittedBytes + 20 * COMMAND_BYTES) {
       throw new Violation("memory is bounded", `${host.id} holds ${own} uncommitted entries`, [host.id]);
     }
@@ -299,6 +327,9 @@ export class Checks {
       case "append-request":
         if (message.entries.length > 1 && weightOf(message.entries) > this.#knobs.limits.messageBytes) {
           throw new Violation("memory is bounded", `${host.id} sends an append too large`, [host.id]);
+        }
+        if (this.#knobs.options.resumeLeadership) {
+          for (const { term, index } of message.entries) this.#sent.add(index * TERMS + term);
         }
         this.#leads(host, message.term);
         break;

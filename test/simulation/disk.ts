@@ -68,11 +68,13 @@ export class Disk implements LogReader<Command> {
     return this.#pending.length;
   }
 
-  /** The oldest `survivors` of the writes under way are found there afterwards. */
-  crash(survivors: number): void {
+  /** The oldest `survivors` of the writes under way are found there afterwards; returns the entries in the others. */
+  crash(survivors: number): readonly SimEntry[] {
     this.flush(survivors);
+    const torn = this.#pending.flatMap(({ persist }) => persist?.entries ?? []);
     this.#pending = [];
     Object.assign(this.#visible, this.#durable, { entries: [...this.#durable.entries] });
+    return torn;
   }
 
   /** Holds a whole image of another replica durably. */

@@ -28,6 +28,8 @@ export interface Surroundings {
   readonly figures: Figures;
   readonly weather: Weather;
   transmit(from: Host, message: Message<Command>, delay: number): void;
+  /** A replica leads a term that nobody led before. */
+  elected(host: Host): void;
   /** A blank process begins to ask who it is. */
   inquire(host: Host): void;
 }
@@ -174,7 +176,7 @@ export class Host {
     figures.crashes += 1;
     if (survivors < this.disk.unflushed) figures.torn += 1;
     this.note(21, () => `${this.id} dies; ${survivors} of ${this.disk.unflushed} writes under way survive`);
-    this.disk.crash(survivors);
+    this.world.checks.torn(this.disk.crash(survivors));
     // What it did is true of the disk even if it could no longer say so.
     for (const { writes, ready } of this.#held) {
       if (ready !== undefined && writes <= this.#durable + survivors)

@@ -3,7 +3,7 @@
  * leader, commit what is asked of it and agree, and may fall silent and be woken. A step is one thing
  * that happens at one instant: a message arrives, a write completes, a timer fires, somebody acts.
  */
-import { type Action, actionsOf, type Stage } from "./actions.ts";
+import { type Action, actionsOf, endReign, type Stage } from "./actions.ts";
 import { Checks } from "./checks.ts";
 import { Clients } from "./clients.ts";
 import { type Figures, noFigures } from "./figures.ts";
@@ -44,6 +44,7 @@ export class Simulation implements Stage {
   readonly foundings: Foundings;
   readonly performed = new Map<number, string>();
   steps = 0;
+  shortReignsUntil = 0;
   readonly #scenario: Scenario;
   #weather: Weather;
   #atOnce = 0;
@@ -66,6 +67,9 @@ export class Simulation implements Stage {
         return weather();
       },
       transmit: (from, message, delay) => this.network.send(from, message, delay),
+      elected: (host) => {
+        if (this.world.schedule.now < this.shortReignsUntil) endReign(this, host);
+      },
       inquire: (host) => this.foundings.inquireOnce(host),
     };
     for (const name of [...knobs.founders, ...knobs.spares]) {
@@ -174,6 +178,7 @@ export class Simulation implements Stage {
     const end = this.steps + this.#scenario.steps;
     while (this.steps < end) this.step();
     over = true;
+    this.shortReignsUntil = 0;
   }
 }
 
