@@ -1,4 +1,5 @@
 /** The replica as its host sees it: every input is taken to the part that knows what it means. */
+import { commitTo } from "./appending.ts";
 import {
   campaign,
   count,
@@ -11,13 +12,13 @@ import { onAppendRequest, onHeartbeat } from "./following.ts";
 import { onForward, onReadGrant, proposeOrForward, readOrForward, transferOrForward } from "./forwarding.ts";
 import type { JointConfiguration, MembershipChange } from "./membership.ts";
 import type { AppendResponse, HeartbeatResponse, Message } from "./messages.ts";
-import { NotBuilt } from "./not-built.ts";
 import type { RaftOptions } from "./options.ts";
 import type { Raft } from "./raft.ts";
 import type { Advance, Ready } from "./ready.ts";
 import { leaveJointConfiguration, proposeMembership, settleConfiguration } from "./reconfiguring.ts";
 import type { Outcome, ReadId } from "./requests.ts";
 import { checkOptions } from "./restore.ts";
+import { endsSilence, fallSilent, wake } from "./silence.ts";
 import { describeSnapshot, onSnapshotOffer, snapshotTaken } from "./snapshots.ts";
 import { ReplicaState } from "./state.ts";
 import type { Status } from "./status.ts";
@@ -27,7 +28,7 @@ import type { LogIndex, Millis, ReplicaId } from "./vocabulary.ts";
 
 /**
  * Bring a replica to life. Throws if the restored state contradicts itself or an option is out of
- * range, and {@link NotBuilt} for an option that does not work yet.
+ * range.
  */
 export function createRaft<Command>(options: RaftOptions<Command>): Raft<Command> {
   checkOptions(options);
@@ -47,6 +48,7 @@ class Core<Command> implements Raft<Command> {
     const state = this.#state;
     // A clock that was set back stands still until it has caught up.
     state.now = Math.max(state.now, now);
+    if (state.quiesced) return;
     if (state.role.type === "leader") {
       const { leadership } = state.role;
       if (leadership.handOverEndsAt <= state.now) leadership.giveUpHandOver();
@@ -61,7 +63,8 @@ class Core<Command> implements Raft<Command> {
   }
 
   get wakeAt(): Millis | undefined {
-    const { role, electionDueAt, forwardedReads, options, now } = this.#state;
+    const { role, electionDueAt, forwardedReads, options, now, quiesced } = this.#state;
+    if (quiesced) return undefined;
     if (role.type !== "leader") return earliest(electionDueAt, forwardedReads.expiresAt);
     const { leadership } = role;
     const heartbeat = leadership.heartbeatDueAt();
@@ -74,6 +77,7 @@ class Core<Command> implements Raft<Command> {
     const state = this.#state;
     if (message.to !== state.id || message.from === state.id) return;
     state.trace("received", message);
+    if (endsSilence(state, message)) wake(state, "term" in message ? message.term : undefined);
     switch (message.type) {
       case "pre-vote-request":
         onPreVoteRequest(state, message);
@@ -113,6 +117,12 @@ class Core<Command> implements Raft<Command> {
     }
   }
 
+  /** Whatever the host asks for ends a silence. */
+  get #awake(): ReplicaState<Command> {
+    wake(this.#state);
+    return this.#state;
+  }
+
   #onFollowerResponse(message: AppendResponse | HeartbeatResponse): void {
     const state = this.#state;
     if (message.term > state.term) state.becomeFollower(message.term, undefined);
@@ -122,21 +132,24 @@ class Core<Command> implements Raft<Command> {
       leadership.onAppendResponse(message.from, message.outcome, message.round, state.now);
       this.#commitAsLeader();
     } else {
-      leadership.onHeartbeatResponse(message.from, message.round, state.now);
+      leadership.onHeartbeatResponse(message.from, message.round, message.quiesced, state.now);
     }
   }
 
   propose(...commands: readonly Command[]): Outcome {
     if (commands.length === 0) throw new Error("propose needs at least one command");
-    return proposeOrForward(this.#state, commands);
+    return proposeOrForward(this.#awake, commands);
   }
 
   readIndex(id: ReadId): Outcome {
-    return readOrForward(this.#state, id);
+    return readOrForward(this.#awake, id);
   }
 
   campaign(): void {
-    if (!this.#state.owesLoyalty) campaign(this.#state);
+    const state = this.#state;
+    if (state.role.type === "leader" || state.owesLoyalty) return;
+    wake(state);
+    campaign(state);
   }
 
   reportUnreachable(peer: ReplicaId): void {
@@ -148,15 +161,15 @@ class Core<Command> implements Raft<Command> {
     changes: readonly MembershipChange[],
     { leave = "automatic" }: { readonly leave?: JointConfiguration["leave"] } = {},
   ): Outcome {
-    return proposeMembership(this.#state, changes, leave);
+    return proposeMembership(this.#awake, changes, leave);
   }
 
   leaveJointConfiguration(): Outcome {
-    return leaveJointConfiguration(this.#state);
+    return leaveJointConfiguration(this.#awake);
   }
 
   transferLeadership(successor: ReplicaId): Outcome {
-    return transferOrForward(this.#state, successor);
+    return transferOrForward(this.#awake, successor);
   }
 
   reportSnapshot(peer: ReplicaId, result: "delivered" | "failed"): void {
@@ -174,9 +187,11 @@ class Core<Command> implements Raft<Command> {
 
   takeReady(): Ready<Command> | undefined {
     const state = this.#state;
-    if (state.role.type === "leader") {
+    if (state.role.type === "leader" && !state.quiesced) {
       const { leadership } = state.role;
-      leadership.fanOut(state.now, (message) => state.send(message));
+      if (leadership.mayFallSilent(state.now)) fallSilent(state);
+      else leadership.fanOut(state.now, (message) => state.send(message));
+      state.reserveRounds(leadership.newestRound);
       const { readers, index } = leadership.settleReads();
       state.grant(readers, index);
     }
@@ -196,7 +211,7 @@ class Core<Command> implements Raft<Command> {
   #commitAsLeader(): void {
     const state = this.#state;
     if (state.role.type !== "leader") return;
-    state.commitTo(state.role.leadership.committable());
+    commitTo(state, state.role.leadership.committable());
     settleConfiguration(state);
   }
 
@@ -212,7 +227,7 @@ class Core<Command> implements Raft<Command> {
   }
 
   get status(): Status {
-    const { id, term, vote, leader, log, configuration, role, mayCampaign, now } = this.#state;
+    const { id, term, vote, leader, log, configuration, role, mayCampaign, now, quiesced } = this.#state;
     const base = {
       id,
       term,
@@ -222,7 +237,7 @@ class Core<Command> implements Raft<Command> {
       commit: log.commit,
       applied: this.#applied,
       ...(configuration !== undefined && { configuration }),
-      quiesced: false,
+      quiesced,
     };
     if (role.type === "leader") {
       const { progress, successor } = role.leadership;

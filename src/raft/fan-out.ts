@@ -3,7 +3,7 @@
  * {@link FanOut.send} looks at what each peer still needs and sends the least that covers it, so many
  * proposals, a new commit index and a read round travel in the same append. A peer for which no
  * append is due gets at most one heartbeat, and only for one of three reasons: it was left in silence
- * for `heartbeatInterval`; a read waits for its confirmation; or it holds entries that it does not
+ * for `heartbeatInterval`; a new round has begun, usually for a read; or it holds entries that it does not
  * know to be committed and the log is at rest. While more entries are under way, an append that
  * follows or the end of the burst brings the news, so that under load the commit index costs no
  * message of its own.
@@ -19,6 +19,8 @@ interface Occasion<Command> {
   readonly now: Millis;
   /** The newest round begun. */
   readonly round: Round;
+  /** Whether this round proposes silence. */
+  readonly quiesce: boolean;
   readonly send: (message: Message<Command>) => void;
 }
 
@@ -95,12 +97,12 @@ export class FanOut<Command> {
     return { type: "append-request", from, to, term, previous, entries, commit, round };
   }
 
-  #needsHeartbeat(id: ReplicaId, peer: PeerProgress, { now, round }: Occasion<Command>): boolean {
+  #needsHeartbeat(id: ReplicaId, peer: PeerProgress, { now, round, quiesce }: Occasion<Command>): boolean {
     const { log } = this.#reign;
     return (
       now >= this.#dueAt(peer.contactedAt) ||
       (log.commit === log.last.index && Math.min(log.commit, peer.matched) > peer.commitSent) ||
-      (peer.roundSent < round && this.#peers.votes(id))
+      (peer.roundSent < round && (quiesce || this.#peers.votes(id)))
     );
   }
 
@@ -111,10 +113,10 @@ export class FanOut<Command> {
 
   #heartbeat(to: ReplicaId, peer: PeerProgress, occasion: Occasion<Command>): Heartbeat {
     const { id: from, term, log } = this.#reign;
-    const { round } = occasion;
+    const { round, quiesce } = occasion;
     const commit = Math.min(log.commit, peer.matched);
     this.#contacted(peer, commit, occasion);
-    return { type: "heartbeat", from, to, term, commit, round, quiesce: false };
+    return { type: "heartbeat", from, to, term, commit, round, quiesce };
   }
 
   #contacted(peer: PeerProgress, commit: LogIndex, { now, round }: Occasion<Command>): void {

@@ -1,5 +1,7 @@
 /** How a replica follows: what it does with a leader's appends and heartbeats (§5.3). */
+import { adopt, commitTo } from "./appending.ts";
 import type { AppendRequest, Heartbeat } from "./messages.ts";
+import { agreesToSilence, fallSilent } from "./silence.ts";
 import type { ReplicaState } from "./state.ts";
 import type { LogPosition } from "./vocabulary.ts";
 
@@ -18,16 +20,18 @@ export function onAppendRequest<Command>(
     state.sendDurably({ ...answer, outcome: { type: "conflict", at: previous.index, hint: placed.hint } });
     return;
   }
-  state.adopt(placed.added, (placed.added[0]?.index ?? end + 1) <= end);
-  state.commitTo(Math.min(commit, placed.through));
+  adopt(state, placed.added, (placed.added[0]?.index ?? end + 1) <= end);
+  commitTo(state, Math.min(commit, placed.through));
   state.sendDurably({ ...answer, outcome: { type: "matched", through: placed.through } });
 }
 
 export function onHeartbeat<Command>(state: ReplicaState<Command>, heartbeat: Heartbeat): void {
   if (!follow(state, heartbeat)) return;
   // A leader promises no more than what it knows to match; anything else was not meant for this log.
-  if (heartbeat.commit <= state.log.last.index) state.commitTo(heartbeat.commit);
-  answerHeartbeat(state, heartbeat);
+  if (heartbeat.commit <= state.log.last.index) commitTo(state, heartbeat.commit);
+  const quiesced = agreesToSilence(state, heartbeat);
+  if (quiesced) fallSilent(state);
+  answerHeartbeat(state, heartbeat, quiesced);
 }
 
 /** A former leader is told the newer term, which also brings back a replica whose term has run ahead. */
@@ -39,9 +43,10 @@ function follow<Command>(state: ReplicaState<Command>, message: AppendRequest<Co
 function answerHeartbeat<Command>(
   state: ReplicaState<Command>,
   { from, round }: AppendRequest<Command> | Heartbeat,
+  quiesced = false,
 ): void {
   const { id, term } = state;
-  state.sendDurably({ type: "heartbeat-response", from: id, to: from, term, round, quiesced: false });
+  state.sendDurably({ type: "heartbeat-response", from: id, to: from, term, round, quiesced });
 }
 
 /** Whether a request's entries could stand in one log behind `previous`. */

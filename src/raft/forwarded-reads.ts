@@ -32,6 +32,10 @@ export class ForwardedReads {
     return asked?.id;
   }
 
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
   /** When the oldest is given up: the question or its answer is lost. */
   get expiresAt(): Millis {
     for (const { askedAt } of this.#waiting.values()) return askedAt + this.#patience;

@@ -27,6 +27,8 @@ export interface Reign<Command> {
   readonly limits: Limits;
   /** What a clock may gain over another within `timing.loyalty`; absent if leases are off. */
   readonly maxDrift: Millis | undefined;
+  /** Rounds up to here may have been used earlier in this term. */
+  readonly usedRounds: Round;
   readonly now: Millis;
 }
 
@@ -54,6 +56,11 @@ export class Leadership<Command> {
    * arrives, and voters will not be loyal.
    */
   #leaseForfeited = false;
+  /** When the host or a follower last asked for anything. */
+  #activeAt: Millis;
+  /** The round in which silence is proposed. */
+  #silence: Round | undefined;
+  #mustBeginRound = false;
 
   /** To be created directly before the barrier is appended. */
   constructor(reign: Reign<Command>) {
@@ -62,7 +69,8 @@ export class Leadership<Command> {
     this.#peers = new Peers(reign.id, reign.configurations, reign.timing);
     this.#peers.reconfigured(this.#barrier, reign.now);
     this.#fanOut = new FanOut(reign, this.#peers);
-    this.#rounds = new Rounds(0);
+    this.#rounds = new Rounds(reign.usedRounds);
+    this.#activeAt = reign.now;
   }
 
   /** The configuration in force, just appended, says who receives the log from now on. */
@@ -132,10 +140,11 @@ export class Leadership<Command> {
     }
   }
 
-  onHeartbeatResponse(from: ReplicaId, round: Round, now: Millis): void {
+  onHeartbeatResponse(from: ReplicaId, round: Round, quiesced: boolean, now: Millis): void {
     const peer = this.#peers.get(from);
     if (peer === undefined) return;
     this.#heard(peer, round, now);
+    if (quiesced && round <= this.#rounds.newest) peer.agreedIn = Math.max(peer.agreedIn, round);
     peer.alive(now);
   }
 
@@ -153,6 +162,7 @@ export class Leadership<Command> {
   }
 
   handOver(successor: ReplicaId, now: Millis): void {
+    this.active(now);
     this.#transfer = { successor, until: now + this.#reign.timing.loyalty };
   }
 
@@ -179,21 +189,69 @@ export class Leadership<Command> {
     return this.#fanOut.heartbeatDueAt();
   }
 
+  active(now: Millis): void {
+    this.#activeAt = now;
+  }
+
+  /** Everybody is to hear of it, in a round of its own by which they know it from the last one. */
+  woken(now: Millis): void {
+    this.active(now);
+    this.#silence = undefined;
+    this.#mustBeginRound = true;
+    for (const peer of this.#peers.values()) peer.woken(now);
+  }
+
+  /** Whether all that are heard have agreed to fall silent, and nothing has happened since. */
+  mayFallSilent(now: Millis): boolean {
+    const silence = this.#silence;
+    if (silence === undefined || !this.#hasNothingToDo(now)) return false;
+    return this.#heardLately(now).every(({ agreedIn }) => agreedIn >= silence);
+  }
+
+  #hasNothingToDo(now: Millis): boolean {
+    const { log, timing } = this.#reign;
+    const { index } = log.last;
+    if (now < this.#activeAt + (timing.quiesceAfter ?? Number.POSITIVE_INFINITY)) return false;
+    if (this.#transfer !== undefined || !this.reads.isEmpty) return false;
+    if (log.commit < index || log.durable < index || this.quorumIsSilent(now)) return false;
+    return this.#heardLately(now).every(({ matched }) => matched === index);
+  }
+
+  /** A follower that cannot be reached keeps nobody awake. */
+  #heardLately(now: Millis): readonly PeerProgress[] {
+    const { loyalty } = this.#reign.timing;
+    return Array.from(this.#peers.values()).filter(({ heardAt }) => now < heardAt + loyalty);
+  }
+
   /** Sends every peer what it needs now. */
   fanOut(now: Millis, send: (message: Message<Command>) => void): void {
-    const { heartbeatInterval } = this.#reign.timing;
-    const renewing =
-      this.#reign.maxDrift !== undefined && now >= this.#rounds.newestBegunAt + heartbeatInterval;
+    const idle = this.#hasNothingToDo(now);
+    if (!idle && this.#silence !== undefined) {
+      // Whoever agreed knows by a newer round that nothing came of it.
+      this.#silence = undefined;
+      this.#mustBeginRound = true;
+    }
     if (this.reads.needRound) {
       this.reads.open(this.#beginRound(now), Math.max(this.#reign.log.commit, this.#barrier));
-    } else if (renewing) {
+    } else if (this.#mustBeginRound || this.#leaseIsDue(now)) {
       this.#beginRound(now);
     }
-    this.#fanOut.send({ now, round: this.#rounds.newest, send });
+    if (idle) this.#silence ??= this.#beginRound(now);
+    this.#fanOut.send({ now, round: this.#rounds.newest, quiesce: this.#silence !== undefined, send });
     this.#urgeSuccessor(now, send);
   }
 
+  #leaseIsDue(now: Millis): boolean {
+    const { maxDrift, timing } = this.#reign;
+    return maxDrift !== undefined && now >= this.#rounds.newestBegunAt + timing.heartbeatInterval;
+  }
+
+  get newestRound(): Round {
+    return this.#rounds.newest;
+  }
+
   #beginRound(now: Millis): Round {
+    this.#mustBeginRound = false;
     return this.#rounds.begin(now, now - this.#reign.timing.loyalty);
   }
 

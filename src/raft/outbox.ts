@@ -83,7 +83,8 @@ export class Outbox<Command> {
     const entries = log.takeUnwritten(sequence);
     const snapshot = this.#snapshot;
     this.#snapshot = undefined;
-    const promises = hardState.term !== before.term || hardState.vote !== before.vote;
+    const promises =
+      hardState.term !== before.term || hardState.vote !== before.vote || hardState.rounds !== before.rounds;
     const hints = hardState.commit !== before.commit || hardState.leader !== before.leader;
     const mustSync = promises || entries.length > 0 || snapshot !== undefined;
     const changed = promises || hints;

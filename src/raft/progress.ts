@@ -26,6 +26,8 @@ export class PeerProgress {
   /** The newest round sent to the peer, and the newest one it has echoed. */
   roundSent: Round = 0;
   roundEchoed: Round = 0;
+  /** The newest round in which the peer agreed to fall silent. */
+  agreedIn: Round = 0;
   /** When the newest round that it has echoed began. */
   confirmedAt: Millis = Number.NEGATIVE_INFINITY;
   /** The highest commit index the peer can have learnt, had nothing been lost. */
@@ -132,6 +134,12 @@ export class PeerProgress {
     const expected = this.#type === "probe" ? at === this.next - 1 : at < this.next;
     if (!expected || at <= this.matched) return;
     this.#probeFrom(Math.max(this.matched, Math.min(agreeing, at - 1)) + 1);
+  }
+
+  /** After a silence: the peer has had no reason to be heard, and is to hear of it at once. */
+  woken(now: Millis): void {
+    this.heardAt = now;
+    this.contactedAt = now - this.#timing.heartbeatInterval;
   }
 
   /** Something sent to the peer is known not to have arrived. */

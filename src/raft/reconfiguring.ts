@@ -3,6 +3,7 @@
  * it is in the log, and none before an entry of the leader's own term is committed, or two leaders
  * in a row could append changes whose majorities do not overlap.
  */
+import { appendConfiguration } from "./appending.ts";
 import { changedMembership, configurationTowards, stable } from "./changes.ts";
 import type { JointConfiguration, MembershipChange } from "./membership.ts";
 import { isVoter } from "./quorum.ts";
@@ -28,7 +29,7 @@ export function proposeMembership<Command>(
       return refused({ type: "learner-behind", matched: leadership.matchedBy(replica) });
     }
   }
-  state.appendConfiguration(configurationTowards(configuration, result.membership, leave));
+  appendConfiguration(state, configurationTowards(configuration, result.membership, leave));
   return { type: "appended", position: state.log.last };
 }
 
@@ -40,7 +41,7 @@ export function leaveJointConfiguration<Command>(state: ReplicaState<Command>): 
   if (configuration?.type !== "joint") {
     return refused({ type: "invalid-change", reason: "no joint configuration is in force" });
   }
-  state.appendConfiguration(stable(configuration.to));
+  appendConfiguration(state, stable(configuration.to));
   return { type: "appended", position: state.log.last };
 }
 
@@ -51,9 +52,9 @@ export function leaveJointConfiguration<Command>(state: ReplicaState<Command>): 
 export function settleConfiguration<Command>(state: ReplicaState<Command>): void {
   const { configuration, id, role } = state;
   if (role.type !== "leader" || !role.leadership.isEstablished) return;
-  if (configuration === undefined || !state.configurationIsCommitted) return;
+  if (configuration === undefined || state.configurations.index > state.log.commit) return;
   if (configuration.type === "joint" && configuration.leave === "automatic") {
-    state.appendConfiguration(stable(configuration.to));
+    appendConfiguration(state, stable(configuration.to));
   } else if (!isVoter(configuration, id)) {
     state.becomeFollower(state.term, undefined);
   }

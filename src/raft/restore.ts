@@ -1,10 +1,9 @@
 /**
- * What must hold before a replica may run: options that make sense and are built, and a restored
- * state that does not contradict itself. A replica that starts wrong cannot be told from one that lies.
+ * What must hold before a replica may run: options that make sense, and a restored state
+ * that does not contradict itself. A replica that starts wrong cannot be told from one that lies.
  */
 import { Configurations } from "./configurations.ts";
 import { RaftLog } from "./log.ts";
-import { NotBuilt } from "./not-built.ts";
 import type { RaftOptions } from "./options.ts";
 import type { Millis } from "./vocabulary.ts";
 
@@ -12,12 +11,8 @@ function demand(holds: boolean, complaint: string): void {
   if (!holds) throw new Error(complaint);
 }
 
-/** Throws for options that are out of range, and {@link NotBuilt} for those that do not work yet. */
+/** Throws for options that are out of range. */
 export function checkOptions<Command>(options: RaftOptions<Command>): void {
-  if (options.startQuiesced) throw new NotBuilt("option startQuiesced");
-  if (options.resumeLeadership) throw new NotBuilt("option resumeLeadership");
-  if (options.timing.quiesceAfter !== undefined) throw new NotBuilt("option timing.quiesceAfter");
-
   const { id, now, timing, limits } = options;
   demand(id !== "", "id must not be empty");
   demand(Number.isFinite(now), `now must be an instant, not ${now}`);
@@ -44,11 +39,10 @@ export function checkOptions<Command>(options: RaftOptions<Command>): void {
       `reads.maxDrift must be less than loyalty (${loyalty}), not ${maxDrift}`,
     );
   }
-  const { snapshotTimeout } = timing;
-  demand(
-    snapshotTimeout === undefined || snapshotTimeout > 0,
-    `timing.snapshotTimeout must be positive, not ${snapshotTimeout}`,
-  );
+  for (const name of ["snapshotTimeout", "quiesceAfter"] as const) {
+    const duration = timing[name];
+    demand(duration === undefined || duration > 0, `timing.${name} must be positive, not ${duration}`);
+  }
   for (const [name, limit] of Object.entries(limits)) {
     demand(limit > 0, `limits.${name} must be positive, not ${limit}`);
   }

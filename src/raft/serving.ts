@@ -1,4 +1,5 @@
 /** What a leader does with proposals and reads, whoever they come from. */
+import { append, entryTime } from "./appending.ts";
 import type { Reader } from "./reads.ts";
 import { type Outcome, refused } from "./requests.ts";
 import type { ReplicaState } from "./state.ts";
@@ -15,9 +16,11 @@ export function propose<Command>(state: ReplicaState<Command>, commands: readonl
   if (leadership.quorumIsSilent(state.now)) return refused({ type: "quorum-silent" });
   if (!leadership.hasRoomFor(bytes)) return refused({ type: "overloaded" });
 
-  const { term, entryTime: time } = state;
+  const { term } = state;
+  const time = entryTime(state);
   const first = state.log.last.index + 1;
-  state.append(
+  append(
+    state,
     commands.map((command, offset) => ({ type: "command", term, index: first + offset, time, command })),
   );
   leadership.proposed(state.log.last.index, bytes);
@@ -29,6 +32,7 @@ export function read<Command>(state: ReplicaState<Command>, reader: Reader): Out
   if (state.role.type !== "leader") return refused(state.notLeader);
   const { leadership } = state.role;
   if (leadership.quorumIsSilent(state.now)) return refused({ type: "quorum-silent" });
+  leadership.active(state.now);
   if (leadership.isEstablished && state.now < (leadership.leaseUntil(state.now) ?? state.now)) {
     state.grant([reader], state.log.commit);
   } else {

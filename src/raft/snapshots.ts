@@ -2,6 +2,7 @@
  * Snapshots as the protocol sees them (§7): how one is labelled, and what a follower does with one
  * that was brought to it. The images are the host's.
  */
+import { commitTo, install } from "./appending.ts";
 import type { SnapshotOffer } from "./messages.ts";
 import type { ReplicaState } from "./state.ts";
 import type { SnapshotDescriptor } from "./storage.ts";
@@ -16,7 +17,7 @@ export function describeSnapshot<Command>(
   const { id, log, snapshot } = state;
   const oldest = snapshot?.last.index ?? 0;
   const term = log.termAt(at);
-  const configuration = state.configurationAt(at);
+  const configuration = state.configurations.at(at);
   if (at < oldest || at > log.delivered || term === undefined || configuration === undefined) {
     throw new Error(
       `${id} cannot describe a snapshot at ${at}: its newest is at ${oldest}, entries were handed out up to ${log.delivered}`,
@@ -37,7 +38,8 @@ export function snapshotTaken<Command>(state: ReplicaState<Command>, snapshot: S
       `${id} cannot have a snapshot at ${index} of term ${term}: that entry is of term ${known}, entries were handed out up to ${log.delivered}`,
     );
   }
-  state.tookSnapshot(snapshot);
+  state.snapshot = snapshot;
+  state.configurations.forgetBefore(index);
 }
 
 /** Welcome whatever the term that offered it: an image holds only what is committed. */
@@ -49,8 +51,8 @@ export function onSnapshotOffer<Command>(state: ReplicaState<Command>, offer: Sn
   const { log } = state;
   if (last.index > log.commit) {
     // A log that agrees at the last entry holds everything before it, and may hold acknowledged entries after it.
-    if (log.termAt(last.index) === last.term) state.commitTo(last.index);
-    else state.install(snapshot);
+    if (log.termAt(last.index) === last.term) commitTo(state, last.index);
+    else install(state, snapshot);
   }
   const outcome = { type: "matched", through: log.commit } as const;
   const { id, term: current, roundSeen: round } = state;

@@ -3,8 +3,8 @@
  * decide when they change are in `elections.ts` and `following.ts`, requests in `core.ts`; what
  * only a leader knows is in {@link Leadership}.
  */
+import { append, entryTime } from "./appending.ts";
 import type { Configurations } from "./configurations.ts";
-import type { Entry } from "./entries.ts";
 import { ForwardedReads } from "./forwarded-reads.ts";
 import { Leadership } from "./leadership.ts";
 import type { RaftLog } from "./log.ts";
@@ -16,6 +16,7 @@ import { isVoter, votersOf } from "./quorum.ts";
 import type { Reader } from "./reads.ts";
 import type { ReadId, Refusal } from "./requests.ts";
 import { restore } from "./restore.ts";
+import { start } from "./silence.ts";
 import type { TraceEvent } from "./status.ts";
 import type { HardState, SnapshotDescriptor } from "./storage.ts";
 import type { LogIndex, Millis, ReplicaId, Round, Term } from "./vocabulary.ts";
@@ -32,12 +33,15 @@ export type Role<Command> =
   | Candidacy
   | { readonly type: "leader"; readonly leadership: Leadership<Command> };
 
+/** A write per round would cost more than an election; a restart wastes what is left of these. */
+const ROUNDS_RESERVED_AT_ONCE = 1_000;
+
 export class ReplicaState<Command> {
   readonly options: RaftOptions<Command>;
   readonly id: ReplicaId;
   readonly log: RaftLog<Command>;
   readonly outbox: Outbox<Command>;
-  readonly #configurations: Configurations;
+  readonly configurations: Configurations;
 
   now: Millis;
   term: Term;
@@ -48,6 +52,12 @@ export class ReplicaState<Command> {
   snapshot: SnapshotDescriptor | undefined;
   /** The newest of its leader's rounds that reached this replica in this term. */
   roundSeen: Round = 0;
+  /** The round in which this replica agreed to silence, if it is silent. */
+  silentRound: Round | undefined;
+  /** What a replica does when it is woken: one that led before it restarted in silence need not wait. */
+  onWaking: "wait" | "campaign" | "lead" = "wait";
+  /** Rounds up to here may have been used in this term; see {@link HardState.rounds}. */
+  #reservedRounds: Round;
   /** Absent while this replica may not campaign or need not. */
   electionDueAt: Millis | undefined;
   /** Until then other campaigns are disregarded. An instant: sleep does not prolong it. */
@@ -60,22 +70,28 @@ export class ReplicaState<Command> {
     this.options = options;
     this.id = options.id;
     this.log = log;
-    this.#configurations = configurations;
+    this.configurations = configurations;
     this.snapshot = options.restored.snapshot;
     this.now = options.now;
     this.term = hardState.term;
     this.vote = hardState.vote;
     // Having led before is no reason to send anybody here now.
     this.#leader = hardState.leader === options.id ? undefined : hardState.leader;
+    this.#reservedRounds = hardState.rounds ?? 0;
     this.outbox = new Outbox(this.hardState);
     this.forwardedReads = new ForwardedReads(options.timing.electionTimeout[1], options.random);
     // It may have been loyal directly before it stopped, and a lease may count on that.
     if (this.#grantsLeases) this.#loyalUntil = options.now + options.timing.loyalty;
-    this.waitForLeader();
-    // Alone, there is nobody to wait for.
-    if (this.mayCampaign && this.otherVoters.length === 0) {
-      this.electionDueAt = Math.max(options.now, this.#loyalUntil);
-    }
+    start(this);
+  }
+
+  get quiesced(): boolean {
+    return this.silentRound !== undefined;
+  }
+
+  /** There is nobody else to wait for, or the others wait for this replica. */
+  campaignSoon(): void {
+    this.electionDueAt = Math.max(this.now, this.#loyalUntil);
   }
 
   /** Whom this replica follows, or would tell a client to ask. */
@@ -100,15 +116,7 @@ export class ReplicaState<Command> {
 
   /** In force, whether or not committed. */
   get configuration(): Configuration | undefined {
-    return this.#configurations.current;
-  }
-
-  configurationAt(index: LogIndex): Configuration | undefined {
-    return this.#configurations.at(index);
-  }
-
-  get configurationIsCommitted(): boolean {
-    return this.#configurations.index <= this.log.commit;
+    return this.configurations.current;
   }
 
   get otherVoters(): readonly ReplicaId[] {
@@ -132,16 +140,19 @@ export class ReplicaState<Command> {
       ...(this.vote !== undefined && { vote: this.vote }),
       commit: this.log.commit,
       ...(this.leader !== undefined && { leader: this.leader }),
+      ...(this.#reservedRounds > 0 && { rounds: this.#reservedRounds }),
     };
+  }
+
+  /** A round is about to be used: it must not be, in this term, once more after a restart. */
+  reserveRounds(used: Round): void {
+    if (this.options.resumeLeadership && used > this.#reservedRounds) {
+      this.#reservedRounds = used + ROUNDS_RESERVED_AT_ONCE - 1;
+    }
   }
 
   get notLeader(): Refusal {
     return { type: "not-leader", ...(this.leader !== undefined && { leader: this.leader }) };
-  }
-
-  /** For the leader's next entry: never less than its predecessor's, whoever wrote that. */
-  get entryTime(): Millis {
-    return Math.max(this.now, this.log.lastTime);
   }
 
   /** Begins a new wait, drawn anew so that replicas do not keep timing out together (§9.3). */
@@ -149,7 +160,7 @@ export class ReplicaState<Command> {
     const [min, max] = this.options.timing.electionTimeout;
     // Whole milliseconds: a host whose clock knows no others would be woken too early again and again.
     const wait = min + Math.floor(this.options.random() * (max - min));
-    this.electionDueAt = this.mayCampaign ? this.now + wait : undefined;
+    this.electionDueAt = this.mayCampaign && !this.quiesced ? this.now + wait : undefined;
   }
 
   /**
@@ -190,6 +201,7 @@ export class ReplicaState<Command> {
   #enter(term: Term): void {
     this.term = term;
     this.roundSeen = 0;
+    this.#reservedRounds = 0;
     this.abort(this.forwardedReads.end());
   }
 
@@ -208,19 +220,21 @@ export class ReplicaState<Command> {
     const leadership = new Leadership<Command>({
       id,
       term,
-      configurations: this.#configurations,
+      configurations: this.configurations,
       log,
       snapshot: () => this.snapshot,
       timing,
       limits,
       maxDrift: reads.type === "lease" ? reads.maxDrift : undefined,
+      usedRounds: this.#reservedRounds,
       now,
     });
     this.role = { type: "leader", leadership };
     this.believeIn(id);
+    this.reserveRounds(this.#reservedRounds + 1);
     this.electionDueAt = undefined;
     this.trace("became-leader");
-    this.append([{ type: "barrier", term, index: log.last.index + 1, time: this.entryTime }]);
+    append(this, [{ type: "barrier", term, index: log.last.index + 1, time: entryTime(this) }]);
   }
 
   /** Answers whoever asked: the host, or another replica on behalf of its own. */
@@ -236,62 +250,10 @@ export class ReplicaState<Command> {
     this.outbox.answer(ids.map((id) => ({ type: "aborted", id, refusal })));
   }
 
-  /** The leader's own entries. */
-  append(entries: readonly Entry<Command>[]): void {
-    this.log.append(entries);
-    this.trace("appended");
-  }
-
-  /** A leader's own change of membership, in force at once. */
-  appendConfiguration(configuration: Configuration): void {
-    const index = this.log.last.index + 1;
-    this.append([{ type: "configuration", term: this.term, index, time: this.entryTime, configuration }]);
-    this.#configurations.append(index, configuration);
-    if (this.role.type === "leader") this.role.leadership.reconfigured(this.now);
-    this.trace("configured");
-  }
-
-  /** What a leader's entries, already in the log, change besides it. */
-  adopt(added: readonly Entry<Command>[], replaced: boolean): void {
-    const [first] = added;
-    if (first === undefined) return;
-    if (replaced) this.trace("truncated");
-    this.trace("appended");
-    let reconfigured = replaced && this.#configurations.truncateFrom(first.index);
-    for (const entry of added) {
-      if (entry.type !== "configuration") continue;
-      this.#configurations.append(entry.index, entry.configuration);
-      reconfigured = true;
-    }
-    if (!reconfigured) return;
-    this.waitForLeader();
-    this.trace("configured");
-  }
-
-  tookSnapshot(snapshot: SnapshotDescriptor): void {
-    this.snapshot = snapshot;
-    this.#configurations.forgetBefore(snapshot.last.index);
-  }
-
-  /** Log and state machine are replaced, and with them whatever this replica campaigned for. */
-  install(snapshot: SnapshotDescriptor): void {
-    if (this.role.type !== "follower") this.becomeFollower(this.term, undefined);
-    this.log.install(snapshot.last);
-    this.#configurations.restart(snapshot.last.index, snapshot.configuration);
-    this.snapshot = snapshot;
-    this.outbox.install(snapshot);
-    if (this.mayCampaign !== (this.electionDueAt !== undefined)) this.waitForLeader();
-    this.trace("restored");
-  }
-
-  commitTo(index: LogIndex): void {
-    if (!this.log.commitTo(index)) return;
-    this.trace("committed");
-    if (this.role.type === "leader") this.role.leadership.committed(index);
-  }
-
   send(message: Message<Command>): void {
-    this.outbox.send(message);
+    // A leader that may resume must find in its log whatever it ever sent.
+    if (this.options.resumeLeadership) this.outbox.sendDurably(message);
+    else this.outbox.send(message);
     this.trace("sent", message);
   }
 
