@@ -153,6 +153,21 @@ describe("a group", () => {
     for (const id of ["b", "c"]) expect(group.get(id).status.quiesced).toBe(false);
     expect(group.get("b").raft.wakeAt).toBeGreaterThanOrEqual(group.now + electionTimeout[0]);
   });
+
+  test("goes on if a proposal comes first, which a follower that had agreed hears of with a heartbeat", () => {
+    const group = new Group(voters("a", "b", "c"), { timing });
+    const a = group.elect("a");
+    group.loses = ({ type, from }) => type === "heartbeat-response" && from === "c";
+    group.pass(quiesceAfter + heartbeatInterval);
+    const b = group.get("b");
+    expect(b.status.quiesced).toBe(true);
+    group.loses = ({ type, to }) => type === "append-request" && to === "b";
+    a.raft.propose("x");
+    group.settle();
+    group.pass(heartbeatInterval);
+    expect(b.status).toMatchObject({ quiesced: false, lastLog: at(1, 1) });
+    expect(b.raft.wakeAt).toBeGreaterThan(group.now);
+  });
 });
 
 describe("a follower", () => {
@@ -317,10 +332,13 @@ describe("silence ends", () => {
     const before = [...group.sent];
     group.sent.length = 0;
     sleep(group);
-    group.deliver(before.filter(({ type }) => !type.endsWith("request") || type === "append-request"));
-    for (const { id, status, raft } of group.replicas.values()) {
-      expect(status, id).toMatchObject({ quiesced: true, term: 1 });
-      expect(raft.wakeAt, id).toBeUndefined();
+    const campaigns = ["pre-vote-request", "vote-request"];
+    for (const late of before.filter(({ type }) => !campaigns.includes(type))) {
+      group.deliver([late]);
+      for (const { status, raft } of group.replicas.values()) {
+        expect(status, JSON.stringify(late)).toMatchObject({ quiesced: true, term: 1 });
+        expect(raft.wakeAt).toBeUndefined();
+      }
     }
   });
 });
