@@ -5,7 +5,16 @@
  * Log matching is checked by induction: whoever writes an entry writes the one that anybody else
  * wrote at that term and index, after the same predecessor.
  */
-import type { Entry, HardState, Message, Persist, Raft, Ready, Status } from "../../src/raft/index.ts";
+import type {
+  Entry,
+  HardState,
+  LogPosition,
+  Message,
+  Persist,
+  Raft,
+  Ready,
+  Status,
+} from "../../src/raft/index.ts";
 import { ConfigurationRules } from "./configuration-rules.ts";
 import type { Figures } from "./figures.ts";
 import type { Host } from "./host.ts";
@@ -41,12 +50,15 @@ export class Checks {
   /** Term and vote as last written, by replica. */
   readonly #hardStates = new Map<string, HardState>();
   /** Which operation a client was told stands at a position. */
-  readonly #appended = new Map<number, number>();
+  readonly #appended = new Map<number, { readonly operation: number; readonly by: string }>();
   /** When each operation was first decided, in the order of events that clients see. */
   readonly #decided = new Map<number, number>();
   #instants = 0;
-  /** Last index before each reign's own entries, by replica and term. */
-  readonly #reigns = new Map<string, { readonly term: number; readonly from: number }>();
+  /** Last index before the entries proposed in each reign, and in each life that resumed it. */
+  readonly #reigns = new Map<
+    string,
+    { readonly life: number; readonly term: number; readonly from: number }
+  >();
 
   constructor(hosts: readonly Host[], knobs: Knobs, figures: Figures) {
     this.#hosts = hosts;
@@ -140,13 +152,14 @@ export class Checks {
    * Entries that a crash tore off. A leader that resumes its reign may put others in their places,
    * provided that nobody has seen them.
    */
-  torn(entries: readonly SimEntry[]): void {
+  torn(host: Host, entries: readonly SimEntry[]): void {
     if (!this.#knobs.options.resumeLeadership) return;
     for (const { term, index } of entries) {
       const key = index * TERMS + term;
-      if (this.#sent.has(key)) continue;
-      this.#entries.delete(key);
-      this.#appended.delete(key);
+      if (!this.#sent.has(key)) this.#entries.delete(key);
+    }
+    for (const [key, { by }] of this.#appended) {
+      if (by === host.id && key >= (host.disk.lastIndex + 1) * TERMS) this.#appended.delete(key);
     }
   }
 
@@ -221,7 +234,7 @@ export class Checks {
       throw new Violation("terms and times never go back along the log", `at ${entry.index}`, [host.id]);
     }
     this.rules.deciding(host, this.#hosts, entry);
-    const operation = this.#appended.get(entry.index * TERMS + entry.term);
+    const operation = this.#appended.get(entry.index * TERMS + entry.term)?.operation;
     if (operation !== undefined && (entry.type !== "command" || entry.command.operation !== operation)) {
       throw new Violation("a position names one entry", `${entry.index} of term ${entry.term}`, [host.id]);
     }
@@ -250,8 +263,8 @@ export class Checks {
   }
 
   /** A client was told where its command, the last of several, stands. */
-  appended(position: { readonly term: number; readonly index: number }, operation: number): void {
-    this.#appended.set(position.index * TERMS + position.term, operation);
+  appended(host: Host, { term, index }: LogPosition, operation: number): void {
+    this.#appended.set(index * TERMS + term, { operation, by: host.id });
   }
 
   /** What a replica believes, once it may say so. */
@@ -295,8 +308,8 @@ export class Checks {
     if (status.role !== "leader") return;
     const { limits } = this.#knobs;
     let reign = this.#reigns.get(host.id);
-    if (reign?.term !== status.term) {
-      reign = { term: status.term, from: status.lastLog.index };
+    if (reign?.term !== status.term || reign.life !== host.life) {
+      reign = { life: host.life, term: status.term, from: status.lastLog.index };
       this.#reigns.set(host.id, reign);
     }
     // Entries of former reigns were not proposed in this one.

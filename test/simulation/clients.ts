@@ -114,7 +114,7 @@ export class Clients {
   /** Where the client is sent by a refusal. */
   #judge(outcome: Outcome, host: Host, pending: Pending | undefined, hops: number): Host | undefined {
     if (outcome.type === "appended" && pending !== undefined) {
-      this.#world.checks.appended(outcome.position, pending.operation);
+      this.#world.checks.appended(host, outcome.position, pending.operation);
     }
     if (outcome.type !== "refused" || hops >= MOST_HOPS) return undefined;
     const { refusal } = outcome;

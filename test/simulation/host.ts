@@ -176,7 +176,7 @@ export class Host {
     figures.crashes += 1;
     if (survivors < this.disk.unflushed) figures.torn += 1;
     this.note(21, () => `${this.id} dies; ${survivors} of ${this.disk.unflushed} writes under way survive`);
-    this.world.checks.torn(this.disk.crash(survivors));
+    this.world.checks.torn(this, this.disk.crash(survivors));
     // What it did is true of the disk even if it could no longer say so.
     for (const { writes, ready } of this.#held) {
       if (ready !== undefined && writes <= this.#durable + survivors)
@@ -287,14 +287,13 @@ export class Host {
       });
     }
     answers.push(...this.answers.reading(this.machine, ready.reads));
+    const { sequence, sendAfterPersist: messages } = ready;
+    if (gated) this.#held.push({ writes: this.#writes, messages, ready, answers });
+    else checks.delivered(this, ready);
     if (this.#diesAt(2)) return;
 
-    const { sequence, sendAfterPersist: messages } = ready;
-    if (gated) {
-      raft.advance({ persisted: sequence, applied: this.machine.applied });
-      this.#held.push({ writes: this.#writes, messages, ready, answers });
-    } else {
-      checks.delivered(this, ready);
+    if (gated) raft.advance({ persisted: sequence, applied: this.machine.applied });
+    else {
       raft.advance({ applied: this.machine.applied });
       this.#tell(answers);
       this.#held.push({ writes: this.#writes, sequence, messages });

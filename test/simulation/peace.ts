@@ -122,6 +122,7 @@ function agreed(simulation: Simulation): boolean {
 
 function fallSilent(simulation: Simulation): void {
   const { world, clients } = simulation;
+  dismiss(simulation);
   const members = membersNow(simulation);
   const silent = () => members.every(({ raft }) => raft === undefined || raft.wakeAt === undefined);
   if (!simulation.until(silent, SILENCE_MS)) {
