@@ -111,16 +111,16 @@ export class Host {
   }
 
   /** The process is there; the replica in it runs if it is part of the group. */
-  start(quiesced = false): void {
+  start(): void {
     if (this.running) return;
     this.running = true;
     this.note(20, () => `${this.id} starts`);
-    if (this.stage === "member") this.join(quiesced);
+    if (this.stage === "member") this.join();
     else this.world.inquire(this);
   }
 
   /** Brings the replica to life with what is on the disk. */
-  join(quiesced = false): void {
+  join(): void {
     if (!this.running || this.raft !== undefined) return;
     const { knobs, luck } = this.world;
     const { timing } = knobs;
@@ -140,7 +140,7 @@ export class Host {
       now: this.clock,
       random: new Random(luck.between(0, 2 ** 31)).next,
       sizeOf: () => COMMAND_BYTES,
-      startQuiesced: quiesced && knobs.options.startQuiesced,
+      startQuiesced: knobs.options.startQuiesced && luck.chance(0.5),
     });
     this.world.checks.restarted(this);
     if (this.raft.status.role === "leader" && before.leader === this.id) this.world.figures.resumed += 1;
