@@ -38,7 +38,8 @@ export class RaftLog<Command> {
   #handedOut: LogIndex;
   /**
    * The newest snapshot that replaced the log, which storage may not know of yet, and the batch that
-   * holds it. Nothing before it can be read, and only memory knows the term at its end.
+   * holds it. Until that is written nothing before it can be read, and only memory knows the term at
+   * its end; afterwards storage knows, and may since have been cut further on.
    */
   #installed: { readonly last: LogPosition; sequence?: number; written: boolean } | undefined;
 
@@ -268,8 +269,10 @@ export class RaftLog<Command> {
   }
 
   #storedTerm(index: LogIndex): Term | undefined {
-    const start = this.#installed?.last;
-    if (start !== undefined && index <= start.index) return index === start.index ? start.term : undefined;
+    if (this.#installed?.written === false) {
+      const start = this.#installed.last;
+      if (index <= start.index) return index === start.index ? start.term : undefined;
+    }
     if (index < this.#stored.firstIndex - 1) return undefined;
     return index === 0 ? 0 : this.#stored.termAt(index);
   }

@@ -161,6 +161,19 @@ describe("a leader", () => {
     ]);
   });
 
+  test("trap 31: no longer vouches for where a snapshot ended that it installed once, when more was cut", () => {
+    const a = new Replica("a");
+    a.step(offer(["c", "a", 1], at(1, 2)));
+    a.step(append(["c", "a", 1], at(1, 2), [command(1, 3), command(1, 4)], { commit: 4 }));
+    a.snapshot(4, 4);
+    a.tick(TIMING.loyalty);
+    a.lead("b");
+    // The follower's log ends exactly where that snapshot did.
+    expect(toC(a.step(conflict(["c", "a", a.status.term], 4, at(1, 2))))).toMatchObject([
+      { type: "snapshot-offer", snapshot: { last: at(1, 4) } },
+    ]);
+  });
+
   test("trap 34: brings a learner up that was cut off while the whole log was cut, without any write", () => {
     const group = new Group(voters("a", "b", "c"));
     const a = group.elect("a");
