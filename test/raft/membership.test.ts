@@ -384,6 +384,24 @@ describe("several votes at once", () => {
     expect(group.get("e").status).toMatchObject({ role: "leader", configuration: voters("a", "d", "e") });
   });
 
+  test("trap 23: are not left by a new leader before an entry of its own term is committed", () => {
+    const configuration: Configuration = {
+      type: "joint",
+      from: { voters: ["a", "b", "c"], learners: [] },
+      to: { voters: ["b"], learners: [] },
+      leave: "automatic",
+    };
+    const b = new Replica("b", {
+      entries: [{ type: "configuration", ...at(1, 1), time: 0, configuration }],
+      hardState: { term: 1, commit: 1 },
+    });
+    b.lead("c");
+    b.step(matched(["c", "b", 2], 1));
+    expect(b.status).toMatchObject({ commit: 1, lastLog: at(2, 2) });
+    b.step(matched(["c", "b", 2], 2));
+    expect(b.status).toMatchObject({ commit: 3, configuration: voters("b"), lastLog: at(2, 3) });
+  });
+
   test("that take the leader's vote let it lead until the joint configuration is left", () => {
     const group = led("a", "b", "c");
     const a = group.get("a");

@@ -4,7 +4,7 @@
  * host's and not tested here.
  */
 import { describe, expect, test } from "vitest";
-import type { Message } from "../../src/raft/index.ts";
+import { createRaft, type Message } from "../../src/raft/index.ts";
 import { Group } from "./harness/group.ts";
 import {
   append,
@@ -19,7 +19,7 @@ import {
   vote,
   voteAnswer,
 } from "./harness/messages.ts";
-import { command, log, Replica, TIMING, voters } from "./harness/replica.ts";
+import { command, log, optionsFor, Replica, TIMING, voters } from "./harness/replica.ts";
 
 const { heartbeatInterval } = TIMING;
 
@@ -370,4 +370,13 @@ test("a restored log that begins behind its newest snapshot is refused: nobody c
   a.disk.cutThrough(2);
   a.disk.applied = 3;
   expect(() => a.restart()).toThrow(/begins at 3.*ends at 0/);
+});
+
+test("a restored replica takes the configuration of its snapshot, even if it knows no other", () => {
+  const d = new Replica("d", { configuration: undefined });
+  d.step(offer(["a", "d", 2], at(2, 5), { configuration: voters("a", "d") }));
+  d.restart();
+  const { configuration: _, ...restored } = d.disk.restored;
+  const { status } = createRaft({ ...optionsFor("d", d.disk), restored });
+  expect(status).toMatchObject({ role: "follower", configuration: voters("a", "d"), commit: 5, applied: 5 });
 });
