@@ -1,13 +1,13 @@
 /**
- * The configurations in this replica's log, newest last. One takes effect as soon as it is in the
- * log and loses it when its entry is overwritten, so those after the commit index are kept beside
- * the one they would fall back to.
+ * The configurations in this replica's log since its newest snapshot, oldest first. One takes effect
+ * as soon as it is in the log and loses it when its entry is overwritten; and an image of the state
+ * machine is labelled with the one in force where it ends, which may be an older one.
  */
 import type { Configuration } from "./membership.ts";
 import type { LogIndex } from "./vocabulary.ts";
 
 export class Configurations {
-  readonly #known: { readonly index: LogIndex; readonly configuration: Configuration }[] = [];
+  #known: { readonly index: LogIndex; readonly configuration: Configuration }[] = [];
 
   /** `initial` is the configuration at the start of the log; a replica waiting to be added has none. */
   constructor(initial: Configuration | undefined, index: LogIndex) {
@@ -18,6 +18,16 @@ export class Configurations {
     return this.#known.at(-1)?.configuration;
   }
 
+  /** Where the one in force stands in the log, or where the log starts. */
+  get index(): LogIndex {
+    return this.#known.at(-1)?.index ?? 0;
+  }
+
+  /** What was in force at `index`; `undefined` before the oldest that is known. */
+  at(index: LogIndex): Configuration | undefined {
+    return this.#known.findLast((known) => known.index <= index)?.configuration;
+  }
+
   append(index: LogIndex, configuration: Configuration): void {
     this.#known.push({ index, configuration });
   }
@@ -25,12 +35,17 @@ export class Configurations {
   /** Entries from `index` on were overwritten. True if the configuration in force changed. */
   truncateFrom(index: LogIndex): boolean {
     const before = this.#known.length;
-    while ((this.#known.at(-1)?.index ?? 0) >= index) this.#known.pop();
+    while (this.index >= index) this.#known.pop();
     return this.#known.length < before;
   }
 
-  /** What is committed stays: only the newest committed configuration can be fallen back to. */
-  committed(index: LogIndex): void {
-    while (this.#known.length > 1 && (this.#known[1]?.index ?? 0) <= index) this.#known.shift();
+  /** A snapshot took the place of everything up to `index`. */
+  restart(index: LogIndex, configuration: Configuration): void {
+    this.#known = [{ index, configuration }];
+  }
+
+  /** Nobody will ask what was in force before `index`. */
+  forgetBefore(index: LogIndex): void {
+    while ((this.#known[1]?.index ?? Number.POSITIVE_INFINITY) <= index) this.#known.shift();
   }
 }

@@ -1,4 +1,5 @@
 /** The replica as its host sees it: every input is taken to the part that knows what it means. */
+import { commitTo } from "./appending.ts";
 import {
   campaign,
   count,
@@ -8,23 +9,26 @@ import {
   onVoteResponse,
 } from "./elections.ts";
 import { onAppendRequest, onHeartbeat } from "./following.ts";
-import type { Leadership } from "./leadership.ts";
-import type { MembershipChange } from "./membership.ts";
+import { onForward, onReadGrant, proposeOrForward, readOrForward, transferOrForward } from "./forwarding.ts";
+import type { JointConfiguration, MembershipChange } from "./membership.ts";
 import type { AppendResponse, HeartbeatResponse, Message } from "./messages.ts";
-import { NotBuilt } from "./not-built.ts";
 import type { RaftOptions } from "./options.ts";
 import type { Raft } from "./raft.ts";
 import type { Advance, Ready } from "./ready.ts";
-import type { Outcome, ReadId, Refusal } from "./requests.ts";
+import { leaveJointConfiguration, proposeMembership, settleConfiguration } from "./reconfiguring.ts";
+import type { Outcome, ReadId } from "./requests.ts";
 import { checkOptions } from "./restore.ts";
+import { endsSilence, fallSilent, wake } from "./silence.ts";
+import { describeSnapshot, onSnapshotOffer, snapshotTaken } from "./snapshots.ts";
 import { ReplicaState } from "./state.ts";
 import type { Status } from "./status.ts";
 import type { SnapshotDescriptor } from "./storage.ts";
+import { onTimeoutNow } from "./transfers.ts";
 import type { LogIndex, Millis, ReplicaId } from "./vocabulary.ts";
 
 /**
  * Bring a replica to life. Throws if the restored state contradicts itself or an option is out of
- * range, and {@link NotBuilt} for an option that does not work yet.
+ * range.
  */
 export function createRaft<Command>(options: RaftOptions<Command>): Raft<Command> {
   checkOptions(options);
@@ -44,26 +48,36 @@ class Core<Command> implements Raft<Command> {
     const state = this.#state;
     // A clock that was set back stands still until it has caught up.
     state.now = Math.max(state.now, now);
+    if (state.quiesced) return;
     if (state.role.type === "leader") {
-      const deposed = state.options.checkQuorum && this.#quorumIsSilent(state.role.leadership);
+      const { leadership } = state.role;
+      if (leadership.handOverEndsAt <= state.now) leadership.giveUpHandOver();
+      const deposed = state.options.checkQuorum && leadership.quorumIsSilent(state.now);
       if (deposed) state.becomeFollower(state.term, undefined);
-    } else if (state.electionDueAt !== undefined && state.electionDueAt <= state.now) {
+      return;
+    }
+    state.abort(state.forwardedReads.expired(state.now));
+    if (state.electionDueAt !== undefined && state.electionDueAt <= state.now) {
       campaign(state);
     }
   }
 
   get wakeAt(): Millis | undefined {
-    const { role, electionDueAt, options } = this.#state;
-    if (role.type !== "leader") return electionDueAt;
-    const heartbeat = role.leadership.heartbeatDueAt();
-    if (heartbeat === undefined || !options.checkQuorum) return heartbeat;
-    return Math.min(heartbeat, this.#silentAt(role.leadership));
+    const { role, electionDueAt, forwardedReads, options, now, quiesced } = this.#state;
+    if (quiesced) return undefined;
+    if (role.type !== "leader") return earliest(electionDueAt, forwardedReads.expiresAt);
+    const { leadership } = role;
+    const heartbeat = leadership.heartbeatDueAt();
+    if (heartbeat === undefined) return undefined;
+    const silentAt = options.checkQuorum ? leadership.silentAt(now) : Number.POSITIVE_INFINITY;
+    return Math.min(heartbeat, silentAt, leadership.handOverEndsAt);
   }
 
   step(message: Message<Command>): void {
     const state = this.#state;
     if (message.to !== state.id || message.from === state.id) return;
     state.trace("received", message);
+    if (endsSilence(state, message)) wake(state, "term" in message ? message.term : undefined);
     switch (message.type) {
       case "pre-vote-request":
         onPreVoteRequest(state, message);
@@ -87,13 +101,26 @@ class Core<Command> implements Raft<Command> {
       case "heartbeat-response":
         this.#onFollowerResponse(message);
         break;
-      // Parts of the contract that are not built: such a message may always be lost.
       case "snapshot-offer":
+        onSnapshotOffer(state, message);
+        this.#commitAsLeader();
+        break;
       case "timeout-now":
+        onTimeoutNow(state, message);
+        break;
       case "forward":
+        onForward(state, message);
+        break;
       case "read-grant":
+        onReadGrant(state, message);
         break;
     }
+  }
+
+  /** Whatever the host asks for ends a silence. */
+  get #awake(): ReplicaState<Command> {
+    wake(this.#state);
+    return this.#state;
   }
 
   #onFollowerResponse(message: AppendResponse | HeartbeatResponse): void {
@@ -103,43 +130,26 @@ class Core<Command> implements Raft<Command> {
     const { leadership } = state.role;
     if (message.type === "append-response") {
       leadership.onAppendResponse(message.from, message.outcome, message.round, state.now);
-      state.commitTo(leadership.committable());
+      this.#commitAsLeader();
     } else {
-      leadership.onHeartbeatResponse(message.from, message.round, state.now);
+      leadership.onHeartbeatResponse(message.from, message.round, message.quiesced, state.now);
     }
   }
 
   propose(...commands: readonly Command[]): Outcome {
     if (commands.length === 0) throw new Error("propose needs at least one command");
-    const state = this.#state;
-    if (state.role.type !== "leader") return refused(state.notLeader);
-    const { leadership } = state.role;
-    const { limits, sizeOf } = state.options;
-    const sizes = commands.map(sizeOf);
-    const bytes = sizes.reduce((sum, size) => sum + size, 0);
-    if (sizes.some((size) => size > limits.entryBytes)) return refused({ type: "too-large" });
-    if (this.#quorumIsSilent(leadership)) return refused({ type: "quorum-silent" });
-    if (!leadership.hasRoomFor(bytes)) return refused({ type: "overloaded" });
-
-    const { term, entryTime: time } = state;
-    const first = state.log.last.index + 1;
-    state.append(
-      commands.map((command, offset) => ({ type: "command", term, index: first + offset, time, command })),
-    );
-    leadership.proposed(state.log.last.index, bytes);
-    return { type: "appended", position: state.log.last };
+    return proposeOrForward(this.#awake, commands);
   }
 
   readIndex(id: ReadId): Outcome {
-    const { role, notLeader } = this.#state;
-    if (role.type !== "leader") return refused(notLeader);
-    if (this.#quorumIsSilent(role.leadership)) return refused({ type: "quorum-silent" });
-    role.leadership.reads.ask(id);
-    return { type: "started" };
+    return readOrForward(this.#awake, id);
   }
 
   campaign(): void {
-    campaign(this.#state);
+    const state = this.#state;
+    if (state.role.type === "leader" || state.owesLoyalty) return;
+    wake(state);
+    campaign(state);
   }
 
   reportUnreachable(peer: ReplicaId): void {
@@ -147,37 +157,43 @@ class Core<Command> implements Raft<Command> {
     if (role.type === "leader") role.leadership.unreachable(peer);
   }
 
-  /** Membership changes are not built: every one is refused. */
-  proposeMembership(_changes: readonly MembershipChange[]): Outcome {
-    return refused({ type: "invalid-change", reason: "membership changes are not built yet" });
+  proposeMembership(
+    changes: readonly MembershipChange[],
+    { leave = "automatic" }: { readonly leave?: JointConfiguration["leave"] } = {},
+  ): Outcome {
+    return proposeMembership(this.#awake, changes, leave);
   }
 
   leaveJointConfiguration(): Outcome {
-    throw new NotBuilt("leaveJointConfiguration");
+    return leaveJointConfiguration(this.#awake);
   }
 
-  transferLeadership(_successor: ReplicaId): Outcome {
-    throw new NotBuilt("transferLeadership");
+  transferLeadership(successor: ReplicaId): Outcome {
+    return transferOrForward(this.#awake, successor);
   }
 
-  reportSnapshot(_peer: ReplicaId, _result: "delivered" | "failed"): void {
-    throw new NotBuilt("reportSnapshot");
+  reportSnapshot(peer: ReplicaId, result: "delivered" | "failed"): void {
+    const { role, now } = this.#state;
+    if (role.type === "leader") role.leadership.snapshotReported(peer, result, now);
   }
 
-  describeSnapshot(_at: LogIndex, _handle: string): SnapshotDescriptor {
-    throw new NotBuilt("describeSnapshot");
+  describeSnapshot(at: LogIndex, handle: string): SnapshotDescriptor {
+    return describeSnapshot(this.#state, at, handle);
   }
 
-  snapshotTaken(_snapshot: SnapshotDescriptor): void {
-    throw new NotBuilt("snapshotTaken");
+  snapshotTaken(snapshot: SnapshotDescriptor): void {
+    snapshotTaken(this.#state, snapshot);
   }
 
   takeReady(): Ready<Command> | undefined {
     const state = this.#state;
-    if (state.role.type === "leader") {
+    if (state.role.type === "leader" && !state.quiesced) {
       const { leadership } = state.role;
-      leadership.fanOut(state.now, (message) => state.send(message));
-      state.outbox.answer(leadership.settleReads());
+      if (leadership.mayFallSilent(state.now)) fallSilent(state);
+      else leadership.fanOut(state.now, (message) => state.send(message));
+      state.reserveRounds(leadership.newestRound);
+      const { readers, index } = leadership.settleReads();
+      state.grant(readers, index);
     }
     return state.outbox.take(state.log, state.hardState, state.options.limits.committedBytes);
   }
@@ -192,28 +208,26 @@ class Core<Command> implements Raft<Command> {
     this.#applied = applied;
   }
 
+  #commitAsLeader(): void {
+    const state = this.#state;
+    if (state.role.type !== "leader") return;
+    commitTo(state, state.role.leadership.committable());
+    settleConfiguration(state);
+  }
+
   #persisted(sequence: number): void {
     const state = this.#state;
     const durable = state.outbox.persisted(sequence);
     state.log.written(sequence);
-    if (state.role.type === "leader") state.commitTo(state.role.leadership.committable());
+    this.#applied = Math.max(this.#applied, state.log.installed);
+    this.#commitAsLeader();
     // A candidate's own vote counts like any other: once it survives a crash.
     const voted = durable?.term === state.term && durable.vote === state.id;
     if (state.role.type === "candidate" && voted) count(state, state.role, state.id, true);
   }
 
-  /** When a majority will have been silent for too long, if nothing more is heard. */
-  #silentAt(leadership: Leadership<Command>): Millis {
-    const { now, options } = this.#state;
-    return leadership.quorumHeardAt(now) + options.timing.loyalty;
-  }
-
-  #quorumIsSilent(leadership: Leadership<Command>): boolean {
-    return this.#state.now >= this.#silentAt(leadership);
-  }
-
   get status(): Status {
-    const { id, term, vote, leader, log, configuration, role, mayCampaign } = this.#state;
+    const { id, term, vote, leader, log, configuration, role, mayCampaign, now, quiesced } = this.#state;
     const base = {
       id,
       term,
@@ -223,14 +237,25 @@ class Core<Command> implements Raft<Command> {
       commit: log.commit,
       applied: this.#applied,
       ...(configuration !== undefined && { configuration }),
-      quiesced: false,
+      quiesced,
     };
-    if (role.type === "leader") return { ...base, role: "leader", progress: role.leadership.progress };
+    if (role.type === "leader") {
+      const { progress, successor } = role.leadership;
+      const leaseUntil = role.leadership.leaseUntil(now);
+      return {
+        ...base,
+        role: "leader",
+        progress,
+        ...(successor !== undefined && { successor }),
+        ...(leaseUntil !== undefined && { leaseUntil }),
+      };
+    }
     if (role.type !== "follower") return { ...base, role: role.type, votes: new Map(role.votes) };
     return { ...base, role: mayCampaign ? "follower" : "learner" };
   }
 }
 
-function refused(refusal: Refusal): Outcome {
-  return { type: "refused", refusal };
+function earliest(due: Millis | undefined, other: Millis): Millis | undefined {
+  const first = Math.min(due ?? Number.POSITIVE_INFINITY, other);
+  return first === Number.POSITIVE_INFINITY ? undefined : first;
 }

@@ -17,11 +17,16 @@ export function campaign<Command>(state: ReplicaState<Command>): void {
   else askForVotes(state);
 }
 
+/** The leader itself asked for this election: nobody need be asked whether one is wanted. */
+export function campaignForTransfer<Command>(state: ReplicaState<Command>): void {
+  if (state.mayCampaign) askForVotes(state, true);
+}
+
 function askForPreVotes<Command>(state: ReplicaState<Command>): void {
   const candidacy: Candidacy = { type: "pre-candidate", votes: new Map() };
   state.role = candidacy;
   // Whoever campaigns has given its leader up, or it would refuse its peers' pre-votes for it.
-  state.leader = undefined;
+  state.believeIn(undefined);
   state.waitForLeader();
   const { id: from, log } = state;
   for (const to of state.otherVoters) {
@@ -31,11 +36,11 @@ function askForPreVotes<Command>(state: ReplicaState<Command>): void {
   count(state, candidacy, from, true);
 }
 
-function askForVotes<Command>(state: ReplicaState<Command>): void {
+function askForVotes<Command>(state: ReplicaState<Command>, transfer = false): void {
   state.becomeCandidate();
   const { id: from, term, log } = state;
   for (const to of state.otherVoters) {
-    state.sendDurably({ type: "vote-request", from, to, term, lastLog: log.last, transfer: false });
+    state.sendDurably({ type: "vote-request", from, to, term, lastLog: log.last, transfer });
   }
 }
 
@@ -51,7 +56,7 @@ export function count<Command>(
   if (votes.get(voter) !== true) votes.set(voter, granted);
   if (!isQuorum(configuration, (id) => votes.get(id) === true)) return;
   if (type === "pre-candidate") askForVotes(state);
-  else state.becomeLeader(configuration);
+  else state.becomeLeader();
 }
 
 /** Changes nothing here, not even the term: a replica that was cut off must be able to ask in vain. */

@@ -1,5 +1,7 @@
 /** How a replica follows: what it does with a leader's appends and heartbeats (§5.3). */
+import { adopt, commitTo } from "./appending.ts";
 import type { AppendRequest, Heartbeat } from "./messages.ts";
+import { agreesToSilence, fallSilent } from "./silence.ts";
 import type { ReplicaState } from "./state.ts";
 import type { LogPosition } from "./vocabulary.ts";
 
@@ -18,42 +20,33 @@ export function onAppendRequest<Command>(
     state.sendDurably({ ...answer, outcome: { type: "conflict", at: previous.index, hint: placed.hint } });
     return;
   }
-  state.adopt(placed.added, (placed.added[0]?.index ?? end + 1) <= end);
-  state.commitTo(Math.min(commit, placed.through));
+  adopt(state, placed.added, (placed.added[0]?.index ?? end + 1) <= end);
+  commitTo(state, Math.min(commit, placed.through));
   state.sendDurably({ ...answer, outcome: { type: "matched", through: placed.through } });
 }
 
 export function onHeartbeat<Command>(state: ReplicaState<Command>, heartbeat: Heartbeat): void {
   if (!follow(state, heartbeat)) return;
   // A leader promises no more than what it knows to match; anything else was not meant for this log.
-  if (heartbeat.commit <= state.log.last.index) state.commitTo(heartbeat.commit);
-  answerHeartbeat(state, heartbeat);
+  if (heartbeat.commit <= state.log.last.index) commitTo(state, heartbeat.commit);
+  const quiesced = agreesToSilence(state, heartbeat);
+  if (quiesced) fallSilent(state);
+  answerHeartbeat(state, heartbeat, quiesced);
 }
 
-/**
- * Whether the sender leads the current term, after taking that on if it is new. A former leader is
- * told the newer term, which also brings back a replica whose term has run ahead of the others'.
- */
+/** A former leader is told the newer term, which also brings back a replica whose term has run ahead. */
 function follow<Command>(state: ReplicaState<Command>, message: AppendRequest<Command> | Heartbeat): boolean {
-  const { from, term } = message;
-  if (term < state.term) {
-    answerHeartbeat(state, message);
-    return false;
-  }
-  const campaigning = state.role.type === "pre-candidate" || state.role.type === "candidate";
-  if (term > state.term || campaigning) state.becomeFollower(term, from);
-  // Never two leaders in one term: a second one cannot be believed.
-  if (state.role.type === "leader" || (state.leader ?? from) !== from) return false;
-  state.heardFrom(from);
-  return true;
+  if (message.term < state.term) answerHeartbeat(state, message);
+  return state.follow(message);
 }
 
 function answerHeartbeat<Command>(
   state: ReplicaState<Command>,
   { from, round }: AppendRequest<Command> | Heartbeat,
+  quiesced = false,
 ): void {
   const { id, term } = state;
-  state.sendDurably({ type: "heartbeat-response", from: id, to: from, term, round, quiesced: false });
+  state.sendDurably({ type: "heartbeat-response", from: id, to: from, term, round, quiesced });
 }
 
 /** Whether a request's entries could stand in one log behind `previous`. */

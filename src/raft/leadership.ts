@@ -1,61 +1,111 @@
 /**
  * One reign: everything a replica knows only while it leads, forgotten as a whole when it stops.
- *
- * Nothing is sent at the moment it becomes possible. {@link Leadership.fanOut} looks once per batch
- * at what each peer still needs and sends the least that covers it, so many proposals, a new commit
- * index and a read round travel in the same append. A peer for which no append is due gets at most
- * one heartbeat, and only for one of three reasons: it was left in silence for `heartbeatInterval`;
- * a read waits for its confirmation; or it holds entries that it does not know to be committed and
- * the log is at rest. While more entries are under way, an append that follows or the end of the
- * burst brings the news, so that under load the commit index costs no message of its own.
+ * What it sends is decided in {@link FanOut}; what it knows of each follower is in `progress.ts`.
  */
+import type { Configurations } from "./configurations.ts";
+import { FanOut } from "./fan-out.ts";
 import type { RaftLog } from "./log.ts";
-import type { Configuration } from "./membership.ts";
-import type { AppendOutcome, AppendRequest, Heartbeat, Message } from "./messages.ts";
+import type { AppendOutcome, Message } from "./messages.ts";
 import type { Limits, Timing } from "./options.ts";
-import { PeerProgress } from "./progress.ts";
-import { isVoter, quorumReached, replicasOf } from "./quorum.ts";
-import { ReadRounds } from "./reads.ts";
-import type { ReadResult } from "./requests.ts";
+import { Peers } from "./peers.ts";
+import type { PeerProgress } from "./progress.ts";
+import { OpenReads, type Reader } from "./reads.ts";
+import type { Refusal } from "./requests.ts";
+import { Rounds } from "./rounds.ts";
 import type { Progress } from "./status.ts";
+import type { SnapshotDescriptor } from "./storage.ts";
 import type { LogIndex, Millis, ReplicaId, Round, Term } from "./vocabulary.ts";
 
 export interface Reign<Command> {
   readonly id: ReplicaId;
   readonly term: Term;
-  readonly configuration: Configuration;
+  readonly configurations: Configurations;
   readonly log: RaftLog<Command>;
+  /** The newest one held durably. */
+  readonly snapshot: () => SnapshotDescriptor | undefined;
   readonly timing: Timing;
   readonly limits: Limits;
+  /** What a clock may gain over another within `timing.loyalty`; absent if leases are off. */
+  readonly maxDrift: Millis | undefined;
+  /** Rounds up to here may have been used earlier in this term. */
+  readonly usedRounds: Round;
   readonly now: Millis;
 }
 
+/** A hand-over under way. */
+interface Transfer {
+  readonly successor: ReplicaId;
+  readonly until: Millis;
+  urgedAt?: Millis;
+}
+
 export class Leadership<Command> {
-  readonly reads = new ReadRounds();
+  readonly reads = new OpenReads();
+  readonly #rounds: Rounds;
   readonly #reign: Reign<Command>;
   /** Index of the entry that opens the term. */
   readonly #barrier: LogIndex;
-  readonly #peers = new Map<ReplicaId, PeerProgress>();
+  readonly #peers: Peers;
+  readonly #fanOut: FanOut<Command>;
   /** Proposals of this reign that are not committed, by their last index. */
   readonly #uncommitted: { readonly through: LogIndex; readonly bytes: number }[] = [];
   #uncommittedBytes = 0;
+  #transfer: Transfer | undefined;
+  /**
+   * Whoever was asked to campaign may do so at any time from then on, however late the request
+   * arrives, and voters will not be loyal.
+   */
+  #leaseForfeited = false;
+  /** When the host or a follower last asked for anything. */
+  #activeAt: Millis;
+  /** The round in which silence is proposed. */
+  #silence: Round | undefined;
+  #mustBeginRound = false;
 
   /** To be created directly before the barrier is appended. */
   constructor(reign: Reign<Command>) {
     this.#reign = reign;
     this.#barrier = reign.log.last.index + 1;
-    for (const peer of replicasOf(reign.configuration)) {
-      if (peer === reign.id) continue;
-      this.#peers.set(peer, new PeerProgress(this.#barrier, reign.now, reign.timing.heartbeatInterval));
-    }
+    this.#peers = new Peers(reign.id, reign.configurations, reign.timing);
+    this.#peers.reconfigured(this.#barrier, reign.now);
+    this.#fanOut = new FanOut(reign, this.#peers);
+    this.#rounds = new Rounds(reign.usedRounds);
+    this.#activeAt = reign.now;
+  }
+
+  /** The configuration in force, just appended, says who receives the log from now on. */
+  reconfigured(now: Millis): void {
+    this.#peers.reconfigured(this.#reign.log.last.index, now);
+  }
+
+  /** Whether an entry of this term is committed, and with it everything that was before it. */
+  get isEstablished(): boolean {
+    return this.#reign.log.commit >= this.#barrier;
+  }
+
+  /** Why neither the membership nor the leader may be changed now, if so. */
+  mayNotChange(now: Millis): Refusal | undefined {
+    const { configurations, log } = this.#reign;
+    if (this.#transfer !== undefined) return { type: "transferring", successor: this.#transfer.successor };
+    if (this.quorumIsSilent(now)) return { type: "quorum-silent" };
+    if (!this.isEstablished) return { type: "term-not-established" };
+    if (configurations.index > log.commit) return { type: "change-in-progress" };
+    return undefined;
+  }
+
+  /** Whether `replica` has been sent all that is committed and answers without undue delay. */
+  keepsUp(replica: ReplicaId, now: Millis): boolean {
+    const { log, timing } = this.#reign;
+    return this.#peers.get(replica)?.keepsUp(log.commit, now, timing.loyalty) ?? false;
+  }
+
+  matchedBy(replica: ReplicaId): LogIndex {
+    return this.#peers.get(replica)?.matched ?? 0;
   }
 
   /** The highest index that may be committed: counting copies commits entries of this term only (§5.4.2). */
   committable(): LogIndex {
-    const { configuration, id, log } = this.#reign;
-    const agreed = quorumReached(configuration, (voter) =>
-      voter === id ? log.durable : (this.#peers.get(voter)?.matched ?? 0),
-    );
+    const agreed = this.#peers.reached(this.#reign.log.durable, ({ matched }) => matched);
     return agreed >= this.#barrier ? agreed : 0;
   }
 
@@ -86,124 +136,161 @@ export class Leadership<Command> {
       const { at, hint } = outcome;
       peer.conflicted(at, log.lastWithin(Math.min(peer.matched, hint.index), hint.index, hint.term).index);
     } else if (outcome.through <= log.last.index) {
-      peer.acknowledged(outcome.through);
+      peer.acknowledged(outcome.through, log.termAt(outcome.through) !== undefined);
     }
   }
 
-  onHeartbeatResponse(from: ReplicaId, round: Round, now: Millis): void {
+  onHeartbeatResponse(from: ReplicaId, round: Round, quiesced: boolean, now: Millis): void {
     const peer = this.#peers.get(from);
     if (peer === undefined) return;
     this.#heard(peer, round, now);
-    peer.alive(now, this.#reign.timing.heartbeatInterval);
+    if (quiesced && round <= this.#rounds.newest) peer.agreedIn = Math.max(peer.agreedIn, round);
+    peer.alive(now);
   }
 
   unreachable(peer: ReplicaId): void {
     this.#peers.get(peer)?.unreachable();
   }
 
-  /** The instant up to which a majority, this replica included, is known to have been there. */
-  quorumHeardAt(now: Millis): Millis {
-    return quorumReached(this.#reign.configuration, (voter) =>
-      voter === this.#reign.id ? now : (this.#peers.get(voter)?.heardAt ?? Number.NEGATIVE_INFINITY),
-    );
+  snapshotReported(peer: ReplicaId, result: "delivered" | "failed", now: Millis): void {
+    this.#peers.get(peer)?.snapshotReported(result, now);
+  }
+
+  /** Whom leadership is being handed over to. */
+  get successor(): ReplicaId | undefined {
+    return this.#transfer?.successor;
+  }
+
+  handOver(successor: ReplicaId, now: Millis): void {
+    this.active(now);
+    this.#transfer = { successor, until: now + this.#reign.timing.loyalty };
+  }
+
+  /** When a hand-over under way is given up. */
+  get handOverEndsAt(): Millis {
+    return this.#transfer?.until ?? Number.POSITIVE_INFINITY;
+  }
+
+  giveUpHandOver(): void {
+    this.#transfer = undefined;
+  }
+
+  /** When a majority will have been silent for too long, if nothing more is heard. */
+  silentAt(now: Millis): Millis {
+    return this.#peers.reached(now, ({ heardAt }) => heardAt) + this.#reign.timing.loyalty;
+  }
+
+  quorumIsSilent(now: Millis): boolean {
+    return now >= this.silentAt(now);
   }
 
   /** When the next heartbeat is due; `undefined` if there is nobody to send one to. */
   heartbeatDueAt(): Millis | undefined {
-    let due: Millis | undefined;
-    for (const { contactedAt } of this.#peers.values()) {
-      due = Math.min(due ?? Number.POSITIVE_INFINITY, this.#dueAt(contactedAt));
-    }
-    return due;
+    return this.#fanOut.heartbeatDueAt();
+  }
+
+  active(now: Millis): void {
+    this.#activeAt = now;
+  }
+
+  /** Everybody is to hear of it, in a round of its own by which they know it from the last one. */
+  woken(now: Millis): void {
+    this.active(now);
+    this.#silence = undefined;
+    this.#mustBeginRound = true;
+    for (const peer of this.#peers.values()) peer.woken(now);
+  }
+
+  /** Whether all that are heard have agreed to fall silent, and nothing has happened since. */
+  mayFallSilent(now: Millis): boolean {
+    const silence = this.#silence;
+    if (silence === undefined || !this.#hasNothingToDo(now)) return false;
+    return this.#heardLately(now).every(({ agreedIn }) => agreedIn >= silence);
+  }
+
+  #hasNothingToDo(now: Millis): boolean {
+    const { log, timing } = this.#reign;
+    const { index } = log.last;
+    if (now < this.#activeAt + (timing.quiesceAfter ?? Number.POSITIVE_INFINITY)) return false;
+    if (this.#transfer !== undefined || !this.reads.isEmpty) return false;
+    if (log.commit < index || log.durable < index || this.quorumIsSilent(now)) return false;
+    return this.#heardLately(now).every(({ matched }) => matched === index);
+  }
+
+  /** A follower that cannot be reached keeps nobody awake. */
+  #heardLately(now: Millis): readonly PeerProgress[] {
+    const { loyalty } = this.#reign.timing;
+    return Array.from(this.#peers.values()).filter(({ heardAt }) => now < heardAt + loyalty);
   }
 
   /** Sends every peer what it needs now. */
   fanOut(now: Millis, send: (message: Message<Command>) => void): void {
-    this.reads.begin(Math.max(this.#reign.log.commit, this.#barrier));
-    for (const [id, peer] of this.#peers) {
-      const appended = this.#stream(id, peer, now, send);
-      if (!appended && this.#needsHeartbeat(id, peer, now)) send(this.#heartbeat(id, peer, now));
+    const idle = this.#hasNothingToDo(now);
+    if (!idle && this.#silence !== undefined) {
+      // Whoever agreed knows by a newer round that nothing came of it.
+      this.#silence = undefined;
+      this.#mustBeginRound = true;
     }
+    if (this.reads.needRound) {
+      this.reads.open(this.#beginRound(now), Math.max(this.#reign.log.commit, this.#barrier));
+    } else if (this.#mustBeginRound || this.#leaseIsDue(now)) {
+      this.#beginRound(now);
+    }
+    if (idle) this.#silence ??= this.#beginRound(now);
+    this.#fanOut.send({ now, round: this.#rounds.newest, quiesce: this.#silence !== undefined, send });
+    this.#urgeSuccessor(now, send);
   }
 
-  settleReads(): readonly ReadResult[] {
-    const { configuration, id, log } = this.#reign;
-    const { round } = this.reads;
-    const confirmed = quorumReached(configuration, (voter) =>
-      voter === id ? round : (this.#peers.get(voter)?.roundEchoed ?? 0),
-    );
-    return this.reads.settle(confirmed, log.commit);
+  #leaseIsDue(now: Millis): boolean {
+    const { maxDrift, timing } = this.#reign;
+    return maxDrift !== undefined && now >= this.#rounds.newestBegunAt + timing.heartbeatInterval;
+  }
+
+  get newestRound(): Round {
+    return this.#rounds.newest;
+  }
+
+  #beginRound(now: Millis): Round {
+    this.#mustBeginRound = false;
+    return this.#rounds.begin(now, now - this.#reign.timing.loyalty);
+  }
+
+  /** Once its log is complete, and again from time to time: the message may be lost. */
+  #urgeSuccessor(now: Millis, send: (message: Message<Command>) => void): void {
+    const { id: from, term, log, timing } = this.#reign;
+    const transfer = this.#transfer;
+    if (transfer === undefined || this.matchedBy(transfer.successor) < log.last.index) return;
+    if (now < (transfer.urgedAt ?? Number.NEGATIVE_INFINITY) + timing.heartbeatInterval) return;
+    transfer.urgedAt = now;
+    this.#leaseForfeited = true;
+    send({ type: "timeout-now", from, to: transfer.successor, term, expected: log.last });
+  }
+
+  /** Reads that are confirmed, and the index that they may be answered at. */
+  settleReads(): { readonly readers: readonly Reader[]; readonly index: LogIndex } {
+    const confirmed = this.#peers.reached(this.#rounds.newest, ({ roundEchoed }) => roundEchoed);
+    return this.reads.settle(confirmed, this.#reign.log.commit);
+  }
+
+  /**
+   * Until when no other leader can have been elected: a majority will vote for nobody else while
+   * `loyalty` has not passed since it received a round, which was not before the round began.
+   */
+  leaseUntil(now: Millis): Millis | undefined {
+    const { maxDrift, timing } = this.#reign;
+    if (maxDrift === undefined || this.#leaseForfeited || this.#transfer !== undefined) return undefined;
+    const confirmed = this.#peers.reached(now, ({ confirmedAt }) => confirmedAt);
+    return Number.isFinite(confirmed) ? confirmed + timing.loyalty - maxDrift : undefined;
   }
 
   get progress(): ReadonlyMap<ReplicaId, Progress> {
-    return new Map(Array.from(this.#peers, ([id, peer]) => [id, peer.view]));
+    return this.#peers.view;
   }
 
   #heard(peer: PeerProgress, round: Round, now: Millis): void {
     peer.heardAt = now;
-    if (round <= this.reads.round) peer.roundEchoed = Math.max(peer.roundEchoed, round);
-  }
-
-  #stream(
-    id: ReplicaId,
-    peer: PeerProgress,
-    now: Millis,
-    send: (message: Message<Command>) => void,
-  ): boolean {
-    const { log, limits } = this.#reign;
-    let sent = false;
-    for (;;) {
-      const due = peer.next <= log.last.index && peer.mayStream(limits);
-      if (!due && !peer.mayHaveLost) break;
-      const previous = peer.next - 1;
-      const term = log.termAt(previous);
-      // The log was cut beyond what this peer has: only a snapshot helps it.
-      if (term === undefined) break;
-      const run = due ? log.read(peer.next, limits.messageBytes) : { entries: [], bytes: 0 };
-      send(this.#append(id, peer, { term, index: previous }, run.entries, now));
-      peer.sent(previous + run.entries.length, run.bytes, now);
-      sent = true;
-    }
-    return sent;
-  }
-
-  #append(
-    to: ReplicaId,
-    peer: PeerProgress,
-    previous: AppendRequest<Command>["previous"],
-    entries: AppendRequest<Command>["entries"],
-    now: Millis,
-  ): AppendRequest<Command> {
-    const { id, term, log } = this.#reign;
-    const { commit } = log;
-    this.#contacted(peer, Math.min(commit, previous.index + entries.length), now);
-    return { type: "append-request", from: id, to, term, previous, entries, commit, round: this.reads.round };
-  }
-
-  #needsHeartbeat(id: ReplicaId, peer: PeerProgress, now: Millis): boolean {
-    const { configuration, log } = this.#reign;
-    return (
-      now >= this.#dueAt(peer.contactedAt) ||
-      (log.commit === log.last.index && Math.min(log.commit, peer.matched) > peer.commitSent) ||
-      (peer.roundSent < this.reads.round && isVoter(configuration, id))
-    );
-  }
-
-  /** The one place that adds: whoever wakes at this instant must find it reached, whatever was rounded. */
-  #dueAt(contactedAt: Millis): Millis {
-    return contactedAt + this.#reign.timing.heartbeatInterval;
-  }
-
-  #heartbeat(to: ReplicaId, peer: PeerProgress, now: Millis): Heartbeat {
-    const { id, term, log } = this.#reign;
-    const commit = Math.min(log.commit, peer.matched);
-    this.#contacted(peer, commit, now);
-    return { type: "heartbeat", from: id, to, term, commit, round: this.reads.round, quiesce: false };
-  }
-
-  #contacted(peer: PeerProgress, commit: LogIndex, now: Millis): void {
-    peer.contactedAt = now;
-    peer.roundSent = this.reads.round;
-    peer.commitSent = Math.max(peer.commitSent, commit);
+    if (round > this.#rounds.newest) return;
+    peer.roundEchoed = Math.max(peer.roundEchoed, round);
+    peer.confirmedAt = Math.max(peer.confirmedAt, this.#rounds.begunAt(round));
   }
 }

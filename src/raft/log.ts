@@ -36,6 +36,12 @@ export class RaftLog<Command> {
   /** Batches handed out but not reported durable, and how far each reaches into the present log. */
   #writing: { readonly sequence: number; through: LogIndex }[] = [];
   #handedOut: LogIndex;
+  /**
+   * The newest snapshot that replaced the log, which storage may not know of yet, and the batch that
+   * holds it. Until that is written nothing before it can be read, and only memory knows the term at
+   * its end; afterwards storage knows, and may since have been cut further on.
+   */
+  #installed: { readonly last: LogPosition; sequence?: number; written: boolean } | undefined;
 
   #commit: LogIndex;
   #delivered: LogIndex;
@@ -71,7 +77,12 @@ export class RaftLog<Command> {
 
   /** Newest index reported durable; says nothing about entries that replaced durable ones since. */
   get durable(): LogIndex {
-    return this.#tailStart - 1;
+    return this.#installed?.written === false ? 0 : this.#tailStart - 1;
+  }
+
+  /** The last index of a snapshot installed and reported durable. */
+  get installed(): LogIndex {
+    return this.#installed?.written === true ? this.#installed.last.index : 0;
   }
 
   /** Newest index handed out to be applied. */
@@ -85,6 +96,11 @@ export class RaftLog<Command> {
     if (index > this.#last.index) return undefined;
     if (index >= this.#tailStart) return this.#tail[index - this.#tailStart]?.term;
     return this.#storedTerm(index);
+  }
+
+  /** Of an entry that can be read. */
+  timeAt(index: LogIndex): Millis {
+    return this.#read(index, index + 1, 0).entries[0]?.time ?? 0;
   }
 
   /** Whether a log that ends at `other` may lead this one: term first, then length (§5.4.1). */
@@ -152,6 +168,22 @@ export class RaftLog<Command> {
     return { type: "matched", through, added };
   }
 
+  /** A snapshot takes the place of everything here, also of what it does not reach: that conflicts. */
+  install(last: LogPosition & { readonly time: Millis }): void {
+    const { term, index, time } = last;
+    if (index <= this.#commit) {
+      throw new Error(`a snapshot at ${index} cannot replace a log committed up to ${this.#commit}`);
+    }
+    this.#truncateFrom(0);
+    this.#tailStart = index + 1;
+    this.#handedOut = index;
+    this.#last = { term, index };
+    this.#lastTime = time;
+    this.#commit = index;
+    this.#delivered = index;
+    this.#installed = { last: this.#last, written: false };
+  }
+
   /** Entries from `start` to the end of the log; at least one, and no more than fit. */
   read(start: LogIndex, maxBytes: number): Run<Command> {
     return this.#read(start, this.#last.index + 1, maxBytes);
@@ -169,6 +201,7 @@ export class RaftLog<Command> {
 
   /** Hands out what has not been handed out for writing yet, as part of batch `sequence`. */
   takeUnwritten(sequence: number): readonly Entry<Command>[] {
+    if (this.#installed !== undefined) this.#installed.sequence ??= sequence;
     if (this.#handedOut === this.#last.index) return [];
     const entries = this.#tail.slice(this.#handedOut + 1 - this.#tailStart);
     this.#handedOut = this.#last.index;
@@ -186,7 +219,9 @@ export class RaftLog<Command> {
 
   /** Every batch up to `sequence` is durable: storage answers for its entries from now on. */
   written(sequence: number): void {
-    let durable = this.durable;
+    const { sequence: batch = Number.POSITIVE_INFINITY } = this.#installed ?? {};
+    if (this.#installed !== undefined && batch <= sequence) this.#installed.written = true;
+    let durable = this.#tailStart - 1;
     while ((this.#writing[0]?.sequence ?? Number.POSITIVE_INFINITY) <= sequence) {
       durable = Math.max(durable, this.#writing.shift()?.through ?? 0);
     }
@@ -234,6 +269,10 @@ export class RaftLog<Command> {
   }
 
   #storedTerm(index: LogIndex): Term | undefined {
+    if (this.#installed?.written === false) {
+      const start = this.#installed.last;
+      if (index <= start.index) return index === start.index ? start.term : undefined;
+    }
     if (index < this.#stored.firstIndex - 1) return undefined;
     return index === 0 ? 0 : this.#stored.termAt(index);
   }

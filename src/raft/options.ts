@@ -21,6 +21,11 @@ export interface Timing {
   readonly electionTimeout: readonly [min: Millis, max: Millis];
   /** How long nothing must have happened before a leader proposes silence. Off if absent. */
   readonly quiesceAfter?: Millis;
+  /**
+   * How long a leader waits for word of a snapshot that it offered. After that it offers again as
+   * soon as the follower is heard. Off if absent: then every offer must be reported on.
+   */
+  readonly snapshotTimeout?: Millis;
 }
 
 export interface Limits {
@@ -64,10 +69,15 @@ export interface RaftOptions<Command> {
    * `quorum`: each read waits for a round confirmed by a majority; concurrent reads share one.
    * `lease`: no round, correct only while no clock gains more than `maxDrift` over another within
    * `timing.loyalty`. A lease counts from when the confirmed round was *sent*, is given up before
-   * a transfer begins, and does not survive a restart.
+   * a transfer begins, and does not survive a restart. The same on every replica: what counts on
+   * voters' loyalty must be kept by them, so that under `lease` they also vote for nobody for
+   * `timing.loyalty` after a start and do not campaign early when their host says so.
    */
   readonly reads: { readonly type: "quorum" } | { readonly type: "lease"; readonly maxDrift: Millis };
-  /** Pass proposals, reads and transfers on to the leader instead of refusing them. */
+  /**
+   * Pass proposals, reads and transfers on to the leader instead of refusing them. The network may
+   * lose or repeat what is passed on, so a command must bear being committed twice.
+   */
   readonly forwardRequests: boolean;
   /**
    * Start in silence: no election is scheduled until something arrives. For a host that unloads

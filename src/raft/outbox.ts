@@ -6,13 +6,14 @@ import type { RaftLog } from "./log.ts";
 import type { Message } from "./messages.ts";
 import type { Persist, Ready } from "./ready.ts";
 import type { ReadResult } from "./requests.ts";
-import type { HardState } from "./storage.ts";
+import type { HardState, SnapshotDescriptor } from "./storage.ts";
 
 export class Outbox<Command> {
   #sequence = 0;
   /** The newest hard state handed out, and those handed out but not reported durable. */
   #handedOut: HardState;
   #writing: { readonly sequence: number; readonly hardState: HardState }[] = [];
+  #snapshot: SnapshotDescriptor | undefined;
   #sendNow: Message<Command>[] = [];
   #sendAfterPersist: Message<Command>[] = [];
   #reads: ReadResult[] = [];
@@ -30,6 +31,11 @@ export class Outbox<Command> {
   /** For what must still be true after a crash. */
   sendDurably(message: Message<Command>): void {
     this.#sendAfterPersist.push(message);
+  }
+
+  /** Takes the place of log and state machine with the next batch. */
+  install(snapshot: SnapshotDescriptor): void {
+    this.#snapshot = snapshot;
   }
 
   answer(results: readonly ReadResult[]): void {
@@ -75,12 +81,23 @@ export class Outbox<Command> {
   #persist(log: RaftLog<Command>, hardState: HardState, sequence: number): Persist<Command> | undefined {
     const before = this.#handedOut;
     const entries = log.takeUnwritten(sequence);
-    const promises = hardState.term !== before.term || hardState.vote !== before.vote;
+    const snapshot = this.#snapshot;
+    this.#snapshot = undefined;
+    const promises =
+      hardState.term !== before.term || hardState.vote !== before.vote || hardState.rounds !== before.rounds;
     const hints = hardState.commit !== before.commit || hardState.leader !== before.leader;
-    const mustSync = promises || entries.length > 0;
-    if (!promises && !hints) return mustSync ? { entries, mustSync } : undefined;
-    this.#handedOut = hardState;
-    this.#writing.push({ sequence, hardState });
-    return { entries, hardState, mustSync };
+    const mustSync = promises || entries.length > 0 || snapshot !== undefined;
+    const changed = promises || hints;
+    if (!mustSync && !changed) return undefined;
+    if (changed) {
+      this.#handedOut = hardState;
+      this.#writing.push({ sequence, hardState });
+    }
+    return {
+      ...(snapshot !== undefined && { snapshot }),
+      entries,
+      ...(changed && { hardState }),
+      mustSync,
+    };
   }
 }

@@ -83,11 +83,15 @@ export interface Raft<Command> {
 
   /**
    * How the transfer announced by a {@link SnapshotOffer} ended. Must be called for every offer,
-   * including one whose receiver vanished; otherwise that peer receives nothing further.
+   * including one whose receiver vanished; otherwise that peer receives nothing further (unless
+   * `timing.snapshotTimeout` is set). A failed transfer is offered again once the peer is heard.
    */
   reportSnapshot(peer: ReplicaId, result: "delivered" | "failed"): void;
 
-  /** The position and configuration with which to label an image of the state machine at `at`. */
+  /**
+   * The position and configuration with which to label an image of the state machine at `at`: no
+   * further than entries were handed out, and not before the newest snapshot.
+   */
   describeSnapshot(at: LogIndex, handle: string): SnapshotDescriptor;
 
   /**

@@ -4,31 +4,38 @@
  * tied to a round that began after it was asked, so no answer to an earlier question confirms it,
  * whatever the caller named it.
  *
- * One round is open at a time. Reads that arrive meanwhile wait and share the next one, which
- * bounds the messages that reads cause to one fan-out a round trip.
+ * One round of reads is open at a time. Reads that arrive meanwhile wait and share the next one,
+ * which bounds the messages that reads cause to one fan-out a round trip.
  */
-import type { ReadId, ReadResult, Refusal } from "./requests.ts";
-import type { LogIndex, Round } from "./vocabulary.ts";
+import type { ReadId } from "./requests.ts";
+import type { LogIndex, ReplicaId, Round } from "./vocabulary.ts";
 
-export class ReadRounds {
-  #round: Round = 0;
-  #open: { readonly ids: readonly ReadId[]; readonly index: LogIndex } | undefined;
-  #waiting: ReadId[] = [];
+/** Who asked: the host of this replica, or another replica, which names its question as it likes. */
+export interface Reader {
+  readonly id: ReadId;
+  readonly from?: ReplicaId;
+}
 
-  /** The newest round begun. A quorum that echoes it has confirmed every read tied to it. */
-  get round(): Round {
-    return this.#round;
+export class OpenReads {
+  #open: { readonly readers: readonly Reader[]; readonly index: LogIndex; readonly round: Round } | undefined;
+  #waiting: Reader[] = [];
+
+  ask(reader: Reader): void {
+    this.#waiting.push(reader);
   }
 
-  ask(id: ReadId): void {
-    this.#waiting.push(id);
+  get isEmpty(): boolean {
+    return this.#open === undefined && this.#waiting.length === 0;
   }
 
-  /** Begins a round if reads wait and none is open. `index` covers every write answered so far. */
-  begin(index: LogIndex): void {
-    if (this.#open !== undefined || this.#waiting.length === 0) return;
-    this.#round += 1;
-    this.#open = { ids: this.#waiting, index };
+  /** Whether reads wait and none is under way. */
+  get needRound(): boolean {
+    return this.#open === undefined && this.#waiting.length > 0;
+  }
+
+  /** `index` covers every write answered so far. */
+  open(round: Round, index: LogIndex): void {
+    this.#open = { readers: this.#waiting, index, round };
     this.#waiting = [];
   }
 
@@ -36,17 +43,21 @@ export class ReadRounds {
    * Reads that may be answered: a quorum has confirmed their round, and their index is committed,
    * which it is not yet while a new leader's barrier is under way.
    */
-  settle(confirmed: Round, commit: LogIndex): readonly ReadResult[] {
+  settle(
+    confirmed: Round,
+    commit: LogIndex,
+  ): { readonly readers: readonly Reader[]; readonly index: LogIndex } {
     const open = this.#open;
-    if (open === undefined || confirmed < this.#round || commit < open.index) return [];
+    if (open === undefined || confirmed < open.round || commit < open.index) return { readers: [], index: 0 };
     this.#open = undefined;
-    return open.ids.map((id) => ({ type: "granted", id, index: open.index }));
+    return open;
   }
 
-  abort(refusal: Refusal): readonly ReadResult[] {
-    const ids = [...(this.#open?.ids ?? []), ...this.#waiting];
+  /** Whoever is still waiting. */
+  end(): readonly Reader[] {
+    const readers = [...(this.#open?.readers ?? []), ...this.#waiting];
     this.#open = undefined;
     this.#waiting = [];
-    return ids.map((id) => ({ type: "aborted", id, refusal }));
+    return readers;
   }
 }

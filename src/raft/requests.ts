@@ -35,7 +35,10 @@ export type Outcome =
   | { readonly type: "appended"; readonly position: LogPosition }
   /** Under way here; the effect, if any, shows in later batches and in the status. */
   | { readonly type: "started" }
-  /** Sent on to `leader`. No further word comes back through the core. */
+  /**
+   * Sent on to `leader`. No further word comes back through the core, except that a read is granted
+   * if its answer arrives, and aborted if it does not or the leader or its term changes first.
+   */
   | { readonly type: "forwarded"; readonly leader: ReplicaId }
   | { readonly type: "refused"; readonly refusal: Refusal };
 
@@ -43,5 +46,9 @@ export type Outcome =
 export type ReadResult =
   /** Linearizable once the local state machine has applied `index`. */
   | { readonly type: "granted"; readonly id: ReadId; readonly index: LogIndex }
-  /** The leader or its term changed first. The caller may ask again under a new id. */
+  /** The leader or its term changed first, or a forwarded read was lost. The caller may ask again under a new id. */
   | { readonly type: "aborted"; readonly id: ReadId; readonly refusal: Refusal };
+
+export function refused(refusal: Refusal): Outcome {
+  return { type: "refused", refusal };
+}

@@ -1,10 +1,9 @@
 /**
- * What must hold before a replica may run: options that make sense and are built, and a restored
- * state that does not contradict itself. A replica that starts wrong cannot be told from one that lies.
+ * What must hold before a replica may run: options that make sense, and a restored state
+ * that does not contradict itself. A replica that starts wrong cannot be told from one that lies.
  */
 import { Configurations } from "./configurations.ts";
 import { RaftLog } from "./log.ts";
-import { NotBuilt } from "./not-built.ts";
 import type { RaftOptions } from "./options.ts";
 import type { Millis } from "./vocabulary.ts";
 
@@ -12,14 +11,8 @@ function demand(holds: boolean, complaint: string): void {
   if (!holds) throw new Error(complaint);
 }
 
-/** Throws for options that are out of range, and {@link NotBuilt} for those that do not work yet. */
+/** Throws for options that are out of range. */
 export function checkOptions<Command>(options: RaftOptions<Command>): void {
-  if (options.reads.type === "lease") throw new NotBuilt('option reads: "lease"');
-  if (options.forwardRequests) throw new NotBuilt("option forwardRequests");
-  if (options.startQuiesced) throw new NotBuilt("option startQuiesced");
-  if (options.resumeLeadership) throw new NotBuilt("option resumeLeadership");
-  if (options.timing.quiesceAfter !== undefined) throw new NotBuilt("option timing.quiesceAfter");
-
   const { id, now, timing, limits } = options;
   demand(id !== "", "id must not be empty");
   demand(Number.isFinite(now), `now must be an instant, not ${now}`);
@@ -38,6 +31,18 @@ export function checkOptions<Command>(options: RaftOptions<Command>): void {
     longest > shortest && Number.isFinite(longest),
     `timing.electionTimeout must be a range, not [${shortest}, ${longest})`,
   );
+  if (options.reads.type === "lease") {
+    const { maxDrift } = options.reads;
+    demand(options.checkQuorum, `reads: "lease" needs checkQuorum, or nobody is loyal to the leader`);
+    demand(
+      maxDrift >= 0 && maxDrift < loyalty,
+      `reads.maxDrift must be less than loyalty (${loyalty}), not ${maxDrift}`,
+    );
+  }
+  for (const name of ["snapshotTimeout", "quiesceAfter"] as const) {
+    const duration = timing[name];
+    demand(duration === undefined || duration > 0, `timing.${name} must be positive, not ${duration}`);
+  }
   for (const [name, limit] of Object.entries(limits)) {
     demand(limit > 0, `limits.${name} must be positive, not ${limit}`);
   }
@@ -67,12 +72,13 @@ export function restore<Command>({ restored, log, limits, sizeOf }: RaftOptions<
     firstIndex <= applied + 1,
     `log begins at ${firstIndex} but entries are applied up to ${applied} only`,
   );
+  demand(firstIndex <= base + 1, `log begins at ${firstIndex} but the newest snapshot ends at ${base}`);
   demand(
     firstIndex === 1 || log.termAt(firstIndex - 1) !== undefined,
     `log begins at ${firstIndex} but does not know the term of the entry before`,
   );
 
-  const configurations = new Configurations(restored.configuration, base);
+  const configurations = new Configurations(snapshot?.configuration ?? restored.configuration, base);
   let lastTime: Millis = snapshot?.last.time ?? 0;
   for (let next = Math.max(firstIndex, base + 1); next <= lastIndex; ) {
     const entries = log.read(next, lastIndex + 1, limits.committedBytes);
@@ -84,6 +90,5 @@ export function restore<Command>({ restored, log, limits, sizeOf }: RaftOptions<
       next += 1;
     }
   }
-  configurations.committed(commit);
   return { log: new RaftLog(log, sizeOf, { commit, applied, lastTime }), configurations };
 }

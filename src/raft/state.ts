@@ -3,20 +3,23 @@
  * decide when they change are in `elections.ts` and `following.ts`, requests in `core.ts`; what
  * only a leader knows is in {@link Leadership}.
  */
+import { append, entryTime } from "./appending.ts";
 import type { Configurations } from "./configurations.ts";
-import type { Entry } from "./entries.ts";
+import { ForwardedReads } from "./forwarded-reads.ts";
 import { Leadership } from "./leadership.ts";
 import type { RaftLog } from "./log.ts";
 import type { Configuration } from "./membership.ts";
-import type { Message } from "./messages.ts";
+import type { Message, TermEnvelope } from "./messages.ts";
 import type { RaftOptions } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import { isVoter, votersOf } from "./quorum.ts";
-import type { Refusal } from "./requests.ts";
+import type { Reader } from "./reads.ts";
+import type { ReadId, Refusal } from "./requests.ts";
 import { restore } from "./restore.ts";
+import { start } from "./silence.ts";
 import type { TraceEvent } from "./status.ts";
-import type { HardState } from "./storage.ts";
-import type { LogIndex, Millis, ReplicaId, Term } from "./vocabulary.ts";
+import type { HardState, SnapshotDescriptor } from "./storage.ts";
+import type { LogIndex, Millis, ReplicaId, Round, Term } from "./vocabulary.ts";
 
 /** A campaign under way: asking whether an election could be won, or holding it. */
 export interface Candidacy {
@@ -30,23 +33,36 @@ export type Role<Command> =
   | Candidacy
   | { readonly type: "leader"; readonly leadership: Leadership<Command> };
 
+/** A write per round would cost more than an election; a restart wastes what is left of these. */
+const ROUNDS_RESERVED_AT_ONCE = 1_000;
+
 export class ReplicaState<Command> {
   readonly options: RaftOptions<Command>;
   readonly id: ReplicaId;
   readonly log: RaftLog<Command>;
   readonly outbox: Outbox<Command>;
-  readonly #configurations: Configurations;
+  readonly configurations: Configurations;
 
   now: Millis;
   term: Term;
   vote: ReplicaId | undefined;
-  /** Whom this replica follows, or would tell a client to ask. */
-  leader: ReplicaId | undefined;
+  #leader: ReplicaId | undefined;
   role: Role<Command> = { type: "follower" };
+  /** The newest one held durably. */
+  snapshot: SnapshotDescriptor | undefined;
+  /** The newest of its leader's rounds that reached this replica in this term. */
+  roundSeen: Round = 0;
+  /** The round in which this replica agreed to silence, if it is silent. */
+  silentRound: Round | undefined;
+  /** What a replica does when it is woken: one that led before it restarted in silence need not wait. */
+  onWaking: "wait" | "campaign" | "lead" = "wait";
+  /** Rounds up to here may have been used in this term; see {@link HardState.rounds}. */
+  #reservedRounds: Round;
   /** Absent while this replica may not campaign or need not. */
   electionDueAt: Millis | undefined;
-  /** Until then campaigns against `leader` are disregarded. An instant: sleep does not prolong it. */
+  /** Until then other campaigns are disregarded. An instant: sleep does not prolong it. */
   #loyalUntil: Millis = Number.NEGATIVE_INFINITY;
+  readonly forwardedReads: ForwardedReads;
 
   constructor(options: RaftOptions<Command>) {
     const { log, configurations } = restore(options);
@@ -54,21 +70,53 @@ export class ReplicaState<Command> {
     this.options = options;
     this.id = options.id;
     this.log = log;
-    this.#configurations = configurations;
+    this.configurations = configurations;
+    this.snapshot = options.restored.snapshot;
     this.now = options.now;
     this.term = hardState.term;
     this.vote = hardState.vote;
     // Having led before is no reason to send anybody here now.
-    this.leader = hardState.leader === options.id ? undefined : hardState.leader;
+    this.#leader = hardState.leader === options.id ? undefined : hardState.leader;
+    this.#reservedRounds = hardState.rounds ?? 0;
     this.outbox = new Outbox(this.hardState);
-    this.waitForLeader();
-    // Alone, there is nobody to wait for.
-    if (this.mayCampaign && this.otherVoters.length === 0) this.electionDueAt = options.now;
+    this.forwardedReads = new ForwardedReads(options.timing.electionTimeout[1], options.random);
+    // It may have been loyal directly before it stopped, and a lease may count on that.
+    if (this.#grantsLeases) this.#loyalUntil = options.now + options.timing.loyalty;
+    start(this);
+  }
+
+  get quiesced(): boolean {
+    return this.silentRound !== undefined;
+  }
+
+  /** There is nobody else to wait for, or the others wait for this replica. */
+  campaignSoon(): void {
+    this.electionDueAt = Math.max(this.now, this.#loyalUntil);
+  }
+
+  /** Whom this replica follows, or would tell a client to ask. */
+  get leader(): ReplicaId | undefined {
+    return this.#leader;
+  }
+
+  believeIn(leader: ReplicaId | undefined): void {
+    if (leader === this.#leader) return;
+    this.#leader = leader;
+    this.abort(this.forwardedReads.end());
+  }
+
+  get #grantsLeases(): boolean {
+    return this.options.reads.type === "lease";
+  }
+
+  /** Whether a lease may count on this replica not to vote, whoever it last heard. */
+  get owesLoyalty(): boolean {
+    return this.#grantsLeases && this.now < this.#loyalUntil;
   }
 
   /** In force, whether or not committed. */
   get configuration(): Configuration | undefined {
-    return this.#configurations.current;
+    return this.configurations.current;
   }
 
   get otherVoters(): readonly ReplicaId[] {
@@ -82,7 +130,8 @@ export class ReplicaState<Command> {
 
   /** Whether there is a leader whom a campaign would disturb. */
   get hearsLeader(): boolean {
-    return this.role.type === "leader" || (this.leader !== undefined && this.now < this.#loyalUntil);
+    if (this.role.type === "leader" || this.owesLoyalty) return true;
+    return this.#leader !== undefined && this.now < this.#loyalUntil;
   }
 
   get hardState(): HardState {
@@ -91,16 +140,19 @@ export class ReplicaState<Command> {
       ...(this.vote !== undefined && { vote: this.vote }),
       commit: this.log.commit,
       ...(this.leader !== undefined && { leader: this.leader }),
+      ...(this.#reservedRounds > 0 && { rounds: this.#reservedRounds }),
     };
+  }
+
+  /** A round is about to be used: it must not be, in this term, once more after a restart. */
+  reserveRounds(used: Round): void {
+    if (this.options.resumeLeadership && used > this.#reservedRounds) {
+      this.#reservedRounds = used + ROUNDS_RESERVED_AT_ONCE - 1;
+    }
   }
 
   get notLeader(): Refusal {
     return { type: "not-leader", ...(this.leader !== undefined && { leader: this.leader }) };
-  }
-
-  /** For the leader's next entry: never less than its predecessor's, whoever wrote that. */
-  get entryTime(): Millis {
-    return Math.max(this.now, this.log.lastTime);
   }
 
   /** Begins a new wait, drawn anew so that replicas do not keep timing out together (§9.3). */
@@ -108,84 +160,100 @@ export class ReplicaState<Command> {
     const [min, max] = this.options.timing.electionTimeout;
     // Whole milliseconds: a host whose clock knows no others would be woken too early again and again.
     const wait = min + Math.floor(this.options.random() * (max - min));
-    this.electionDueAt = this.mayCampaign ? this.now + wait : undefined;
+    this.electionDueAt = this.mayCampaign && !this.quiesced ? this.now + wait : undefined;
   }
 
-  /** `leader` has just shown that it leads this term. */
-  heardFrom(leader: ReplicaId): void {
-    this.leader = leader;
+  /**
+   * Takes a message that only the leader of its term sends, and says whether that is the leader of
+   * the current term as far as this replica can know; a newer term is taken on first.
+   */
+  follow({ from, term, round = 0 }: TermEnvelope & { readonly round?: Round }): boolean {
+    if (term < this.term) return false;
+    const campaigning = this.role.type === "pre-candidate" || this.role.type === "candidate";
+    if (term > this.term || campaigning) this.becomeFollower(term, from);
+    // Never two leaders in one term: a second one cannot be believed.
+    if (this.role.type === "leader" || (this.leader ?? from) !== from) return false;
+    this.believeIn(from);
+    this.roundSeen = Math.max(this.roundSeen, round);
     this.#loyalUntil = this.now + this.options.timing.loyalty;
     this.waitForLeader();
+    return true;
   }
 
   /** Takes on `term` if it is newer. A wait under way goes on: learning a term is no sign of a leader. */
   becomeFollower(term: Term, leader: ReplicaId | undefined): void {
     const { role } = this;
+    this.believeIn(leader);
     if (term > this.term) {
-      this.term = term;
+      this.#enter(term);
       this.vote = undefined;
     }
-    this.leader = leader;
     this.role = { type: "follower" };
     if (role.type === "leader") {
-      this.outbox.answer(role.leadership.reads.abort(this.notLeader));
+      // Other replicas give their reads up themselves when they learn of this.
+      const local = role.leadership.reads.end().filter(({ from }) => from === undefined);
+      this.abort(local.map(({ id }) => id));
       this.waitForLeader();
     }
     this.trace("became-follower");
   }
 
+  #enter(term: Term): void {
+    this.term = term;
+    this.roundSeen = 0;
+    this.#reservedRounds = 0;
+    this.abort(this.forwardedReads.end());
+  }
+
   becomeCandidate(): void {
-    this.term += 1;
+    this.believeIn(undefined);
+    this.#enter(this.term + 1);
     this.vote = this.id;
-    this.leader = undefined;
     this.role = { type: "candidate", votes: new Map() };
     this.waitForLeader();
     this.trace("became-candidate");
   }
 
-  becomeLeader(configuration: Configuration): void {
+  becomeLeader(): void {
     const { id, term, log, now } = this;
-    const { timing, limits } = this.options;
-    const leadership = new Leadership<Command>({ id, term, configuration, log, timing, limits, now });
+    const { timing, limits, reads } = this.options;
+    const leadership = new Leadership<Command>({
+      id,
+      term,
+      configurations: this.configurations,
+      log,
+      snapshot: () => this.snapshot,
+      timing,
+      limits,
+      maxDrift: reads.type === "lease" ? reads.maxDrift : undefined,
+      usedRounds: this.#reservedRounds,
+      now,
+    });
     this.role = { type: "leader", leadership };
-    this.leader = id;
+    this.believeIn(id);
+    this.reserveRounds(this.#reservedRounds + 1);
     this.electionDueAt = undefined;
     this.trace("became-leader");
-    this.append([{ type: "barrier", term, index: log.last.index + 1, time: this.entryTime }]);
+    append(this, [{ type: "barrier", term, index: log.last.index + 1, time: entryTime(this) }]);
   }
 
-  /** The leader's own entries. */
-  append(entries: readonly Entry<Command>[]): void {
-    this.log.append(entries);
-    this.trace("appended");
-  }
-
-  /** What a leader's entries, already in the log, change besides it. */
-  adopt(added: readonly Entry<Command>[], replaced: boolean): void {
-    const [first] = added;
-    if (first === undefined) return;
-    if (replaced) this.trace("truncated");
-    this.trace("appended");
-    let reconfigured = replaced && this.#configurations.truncateFrom(first.index);
-    for (const entry of added) {
-      if (entry.type !== "configuration") continue;
-      this.#configurations.append(entry.index, entry.configuration);
-      reconfigured = true;
+  /** Answers whoever asked: the host, or another replica on behalf of its own. */
+  grant(readers: readonly Reader[], index: LogIndex): void {
+    for (const { id, from: to } of readers) {
+      if (to === undefined) this.outbox.answer([{ type: "granted", id, index }]);
+      else this.send({ type: "read-grant", from: this.id, to, term: this.term, id, index });
     }
-    if (!reconfigured) return;
-    this.waitForLeader();
-    this.trace("configured");
   }
 
-  commitTo(index: LogIndex): void {
-    if (!this.log.commitTo(index)) return;
-    this.#configurations.committed(index);
-    if (this.role.type === "leader") this.role.leadership.committed(index);
-    this.trace("committed");
+  abort(ids: readonly ReadId[]): void {
+    const refusal = this.notLeader;
+    this.outbox.answer(ids.map((id) => ({ type: "aborted", id, refusal })));
   }
 
   send(message: Message<Command>): void {
-    this.outbox.send(message);
+    // A leader that may resume must find in its log whatever it ever sent.
+    if (this.options.resumeLeadership) this.outbox.sendDurably(message);
+    else this.outbox.send(message);
     this.trace("sent", message);
   }
 

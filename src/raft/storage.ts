@@ -6,7 +6,7 @@ import type { Entry } from "./entries.ts";
 import type { Configuration } from "./membership.ts";
 import type { RaftOptions } from "./options.ts";
 import type { Raft } from "./raft.ts";
-import type { LogIndex, LogPosition, Millis, ReplicaId, Term } from "./vocabulary.ts";
+import type { LogIndex, LogPosition, Millis, ReplicaId, Round, Term } from "./vocabulary.ts";
 
 /**
  * The few values besides the log that outlive a crash. `term` and `vote` must be durable before
@@ -21,6 +21,14 @@ export interface HardState {
   readonly commit: LogIndex;
   /** Who led `term`, as far as this replica knew. A hint for routing after a restart. */
   readonly leader?: ReplicaId;
+  /**
+   * Present only under {@link RaftOptions.resumeLeadership}. This replica, leading `term`, has used no
+   * round above this one. Rounds are numbered within a term, and a resumed leader leads the same
+   * term again: if it began anew at 1, answers to its former life that are still under way would
+   * confirm reads and leases which nobody was asked about. Reserved in blocks, ahead of use, and as
+   * binding as `term`.
+   */
+  readonly rounds?: Round;
 }
 
 /**

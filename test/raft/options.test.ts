@@ -1,6 +1,6 @@
-/** What a replica refuses to start with, and what it says about the parts that do not exist yet. */
-import { describe, expect, test } from "vitest";
-import { createRaft, NotBuilt, type RaftOptions } from "../../src/raft/index.ts";
+/** What a replica refuses to start with, and what it shows of itself. */
+import { expect, test } from "vitest";
+import { createRaft, type RaftOptions } from "../../src/raft/index.ts";
 import { Disk } from "./harness/disk.ts";
 import { at, only, vote } from "./harness/messages.ts";
 import { LIMITS, optionsFor, Replica, TIMING, voters } from "./harness/replica.ts";
@@ -10,62 +10,21 @@ function start(changes: Partial<RaftOptions<string>>): void {
   createRaft({ ...optionsFor("a", disk), ...changes });
 }
 
-describe("an option that is not built is rejected by its name", () => {
-  test.each([
-    ["reads", { reads: { type: "lease", maxDrift: 1 } }],
-    ["forwardRequests", { forwardRequests: true }],
-    ["startQuiesced", { startQuiesced: true }],
-    ["resumeLeadership", { resumeLeadership: true }],
-    ["quiesceAfter", { timing: { ...TIMING, quiesceAfter: 1_000 } }],
-  ] as const)("%s", (name, changes) => {
-    expect(() => start(changes)).toThrow(NotBuilt);
-    expect(() => start(changes)).toThrow(name);
-  });
-});
-
 test.each([
   ["heartbeatInterval", { timing: { ...TIMING, heartbeatInterval: 0 } }],
   ["electionTimeout", { timing: { ...TIMING, electionTimeout: [199, 400] } }],
   ["electionTimeout", { timing: { ...TIMING, electionTimeout: [200, 200] } }],
   ["electionTimeout", { timing: { ...TIMING, heartbeatInterval: 200 } }],
+  ["checkQuorum", { reads: { type: "lease", maxDrift: 1 }, checkQuorum: false }],
+  ["maxDrift", { reads: { type: "lease", maxDrift: 200 } }],
+  ["maxDrift", { reads: { type: "lease", maxDrift: -1 } }],
+  ["snapshotTimeout", { timing: { ...TIMING, snapshotTimeout: 0 } }],
+  ["quiesceAfter", { timing: { ...TIMING, quiesceAfter: 0 } }],
   ["inFlightMessages", { limits: { ...LIMITS, inFlightMessages: 0 } }],
   ["now", { now: Number.NaN }],
   ["id", { id: "" }],
 ] as const)("an option out of range is rejected by its name: %s", (name, changes) => {
   expect(() => start(changes as Partial<RaftOptions<string>>)).toThrow(name);
-});
-
-describe("what is not built", () => {
-  test("is refused as a membership change and thrown as anything else", () => {
-    const a = new Replica("a");
-    expect(a.raft.proposeMembership([{ type: "add-learner", replica: "d" }])).toMatchObject({
-      type: "refused",
-      refusal: { type: "invalid-change" },
-    });
-    const calls: readonly (() => unknown)[] = [
-      () => a.raft.leaveJointConfiguration(),
-      () => a.raft.transferLeadership("b"),
-      () => a.raft.reportSnapshot("b", "failed"),
-      () => a.raft.describeSnapshot(0, "image"),
-      () =>
-        a.raft.snapshotTaken({ last: { ...at(0, 0), time: 0 }, configuration: voters("a"), handle: "image" }),
-    ];
-    for (const call of calls) expect(call).toThrow(NotBuilt);
-  });
-
-  test("is ignored as a message", () => {
-    const a = new Replica("a");
-    const { status } = a;
-    const snapshot = { last: { ...at(1, 1), time: 0 }, configuration: voters("a"), handle: "image" };
-    const sent = a.step(
-      { type: "snapshot-offer", from: "b", to: "a", term: 9, snapshot, round: 0 },
-      { type: "timeout-now", from: "b", to: "a", term: 9, expected: at(0, 0) },
-      { type: "forward", from: "b", to: "a", request: { type: "read", id: "r" } },
-      { type: "read-grant", from: "b", to: "a", term: 9, id: "r", index: 1 },
-    );
-    expect(sent).toEqual([]);
-    expect(a.status).toEqual(status);
-  });
 });
 
 test("messages for others are not taken in", () => {

@@ -263,18 +263,6 @@ describe("a leader", () => {
     expect(a.raft.propose("x".repeat(40))).toMatchObject({ type: "appended" });
   });
 
-  test("sends nothing but heartbeats to a follower that needs what was cut from its log", () => {
-    const a = new Replica("a", { entries: log(1, 1, 1), hardState: { term: 1, commit: 3 } });
-    a.disk.cutThrough(2);
-    a.restart();
-    a.lead("b");
-    const sent = a.step(conflict(["c", "a", 2], 3, at(0, 0)));
-    expect(appendsTo("c", sent)).toEqual([]);
-    expect(only(a.tick(heartbeatInterval), "heartbeat").map(({ to }) => to)).toContain("c");
-    a.step(heartbeatAnswer(["c", "a", 2]));
-    expect(a.leading.progress.get("c")).toMatchObject({ type: "probe", matched: 0 });
-  });
-
   test("trap 31: a follower that is exactly where the log was cut continues by append", () => {
     const a = new Replica("a", { entries: log(1, 1, 1), hardState: { term: 1, commit: 3 } });
     a.disk.cutThrough(2);

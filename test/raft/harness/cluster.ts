@@ -50,6 +50,8 @@ export class Cluster {
   weather: Weather = FAIR;
   /** Sees every message before the network does; `false` loses it. */
   filter: (message: Message<string>) => boolean = () => true;
+  /** Delays a message further, by so many milliseconds at most. */
+  slowness: (message: Message<string>) => number = () => 0;
   sent = 0;
   readonly #overrides: Overrides;
   /** Directed links that are down. */
@@ -198,6 +200,7 @@ export class Cluster {
     for (const ready of batchesOf(raft)) {
       for (const message of ready.sendNow) this.#transmit(message);
       if (ready.persist !== undefined) disk.write(ready.persist);
+      host.applied = ready.persist?.snapshot?.last.index ?? host.applied;
       this.checks.applied(host.id, host.applied, ready.committed);
       host.applied += ready.committed.length;
       for (const result of ready.reads) this.checks.answered(result);
@@ -260,7 +263,9 @@ export class Cluster {
     if (!this.filter(message) || this.random.chance(this.weather.loss)) return;
     const copies = this.random.chance(this.weather.duplication) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
-      this.schedule.after(this.random.between(...this.weather.delay), () => {
+      const further = this.slowness(message);
+      const delay = this.random.between(...this.weather.delay) + this.random.between(0, further);
+      this.schedule.after(delay, () => {
         if (!this.#cut.has(`${message.from}>${message.to}`)) this.#receive(this.host(message.to), message);
       });
     }

@@ -9,14 +9,18 @@ import type {
   LogReader,
   Persist,
   RestoredState,
+  SnapshotDescriptor,
 } from "../../../src/raft/index.ts";
 
 export type TestEntry = Entry<string>;
 
 interface Image {
   hardState: HardState;
-  /** Entry `base + 1` first. */
+  /** The log was cut behind this entry, whose term is still known. */
+  cut: { readonly index: number; readonly term: number };
+  /** Entry `cut.index + 1` first. */
   entries: TestEntry[];
+  snapshot: SnapshotDescriptor | undefined;
 }
 
 export interface DiskStart {
@@ -31,24 +35,27 @@ export class Disk implements LogReader<string> {
   #visible: Image;
   #durable: Image;
   #pending: Persist<string>[] = [];
-  /** The log was cut behind this entry, whose term is still known. */
-  #cut = { index: 0, term: 0, time: 0 };
 
   constructor({ hardState, entries = [], configuration }: DiskStart = {}) {
     this.configuration = configuration;
     const state = hardState ?? { term: entries.at(-1)?.term ?? 0, commit: 0 };
-    this.#visible = { hardState: state, entries: [...entries] };
+    const cut = { index: 0, term: 0 };
+    this.#visible = { hardState: state, cut, entries: [...entries], snapshot: undefined };
     this.#durable = copyOf(this.#visible);
   }
 
   write(persist: Persist<string>): void {
-    apply(this.#visible, persist, this.#cut.index);
+    apply(this.#visible, persist);
     this.#pending.push(persist);
   }
 
   /** Makes the oldest `count` writes durable; all of them unless told otherwise. */
   flush(count = this.#pending.length): void {
-    for (const persist of this.#pending.splice(0, count)) apply(this.#durable, persist, this.#cut.index);
+    for (const persist of this.#pending.splice(0, count)) {
+      apply(this.#durable, persist);
+      // An image brings the state machine with it.
+      this.applied = Math.max(this.applied, persist.snapshot?.last.index ?? 0);
+    }
   }
 
   /** `survivors` of the writes under way reached the disk although nobody was told. */
@@ -58,35 +65,49 @@ export class Disk implements LogReader<string> {
     this.#visible = copyOf(this.#durable);
   }
 
-  /** Forgets the log up to `index`, which must be applied. */
+  /** Keeps an image of the state machine, durably. */
+  keep(snapshot: SnapshotDescriptor): void {
+    for (const image of [this.#visible, this.#durable]) image.snapshot = snapshot;
+    this.applied = Math.max(this.applied, snapshot.last.index);
+  }
+
+  get snapshot(): SnapshotDescriptor | undefined {
+    return this.#visible.snapshot;
+  }
+
+  /** Forgets the log up to `index`; a snapshot in the first configuration is made if there is none. */
   cutThrough(index: number): void {
     const last = this.entryAt(index);
     if (last === undefined) throw new Error(`no entry ${index} to cut behind`);
-    for (const image of [this.#visible, this.#durable]) image.entries.splice(0, index - this.#cut.index);
-    this.#cut = { index, term: last.term, time: last.time };
-    this.applied = Math.max(this.applied, index);
+    const { configuration } = this;
+    const { term, time } = last;
+    if ((this.snapshot?.last.index ?? 0) < index && configuration !== undefined) {
+      this.keep({ last: { term, index, time }, configuration, handle: `cut-${index}` });
+    }
+    for (const image of [this.#visible, this.#durable]) {
+      image.entries.splice(0, index - image.cut.index);
+      image.cut = { index, term };
+    }
   }
 
   get restored(): RestoredState {
-    const { index } = this.#cut;
-    const configuration = this.configuration;
+    const { hardState, snapshot } = this.#durable;
+    const configuration = snapshot?.configuration ?? this.configuration;
     return {
-      hardState: this.#durable.hardState,
+      hardState,
       applied: this.applied,
       ...(configuration !== undefined && { configuration }),
-      ...(index > 0 &&
-        configuration !== undefined && {
-          snapshot: { last: this.#cut, configuration, handle: `cut-${index}` },
-        }),
+      ...(snapshot !== undefined && { snapshot }),
     };
   }
 
   get durable(): { readonly hardState: HardState; readonly lastIndex: number } {
-    return { hardState: this.#durable.hardState, lastIndex: this.#cut.index + this.#durable.entries.length };
+    const { hardState, cut, entries } = this.#durable;
+    return { hardState, lastIndex: cut.index + entries.length };
   }
 
   durableTermAt(index: number): number | undefined {
-    return this.#durable.entries[index - this.#cut.index - 1]?.term;
+    return this.#durable.entries[index - this.#durable.cut.index - 1]?.term;
   }
 
   get entries(): readonly TestEntry[] {
@@ -94,19 +115,20 @@ export class Disk implements LogReader<string> {
   }
 
   entryAt(index: number): TestEntry | undefined {
-    return this.#visible.entries[index - this.#cut.index - 1];
+    return this.#visible.entries[index - this.#visible.cut.index - 1];
   }
 
   get firstIndex(): number {
-    return this.#cut.index + 1;
+    return this.#visible.cut.index + 1;
   }
 
   get lastIndex(): number {
-    return this.#cut.index + this.#visible.entries.length;
+    return this.#visible.cut.index + this.#visible.entries.length;
   }
 
   termAt(index: number): number | undefined {
-    return index === this.#cut.index ? this.#cut.term : this.entryAt(index)?.term;
+    const { cut } = this.#visible;
+    return index === cut.index ? cut.term : this.entryAt(index)?.term;
   }
 
   read(start: number, end: number, maxBytes: number): readonly TestEntry[] {
@@ -129,14 +151,19 @@ function sizeOf(entry: TestEntry): number {
 }
 
 function copyOf(image: Image): Image {
-  return { hardState: image.hardState, entries: [...image.entries] };
+  return { ...image, entries: [...image.entries] };
 }
 
-function apply(image: Image, persist: Persist<string>, cut: number): void {
-  const [first] = persist.entries;
-  if (first !== undefined) {
-    image.entries.length = first.index - cut - 1;
-    image.entries.push(...persist.entries);
+function apply(image: Image, { snapshot, entries, hardState }: Persist<string>): void {
+  if (snapshot !== undefined) {
+    image.snapshot = snapshot;
+    image.cut = snapshot.last;
+    image.entries = [];
   }
-  if (persist.hardState !== undefined) image.hardState = persist.hardState;
+  const [first] = entries;
+  if (first !== undefined) {
+    image.entries.length = first.index - image.cut.index - 1;
+    image.entries.push(...entries);
+  }
+  if (hardState !== undefined) image.hardState = hardState;
 }

@@ -3,12 +3,16 @@ import type {
   AppendOutcome,
   AppendRequest,
   AppendResponse,
+  Configuration,
+  Forward,
   Heartbeat,
   HeartbeatResponse,
   LogPosition,
   Message,
   PreVoteRequest,
   PreVoteResponse,
+  SnapshotOffer,
+  TimeoutNow,
   VoteRequest,
   VoteResponse,
 } from "../../../src/raft/index.ts";
@@ -67,6 +71,25 @@ export function heartbeat([from, to, term]: Head, { commit = 0, round = 0 } = {}
 
 export function heartbeatAnswer([from, to, term]: Head, round = 0): HeartbeatResponse {
   return { type: "heartbeat-response", from, to, term, round, quiesced: false };
+}
+
+export function offer(
+  [from, to, term]: Head,
+  last: LogPosition,
+  { configuration = OFFERED, round = 0 }: { configuration?: Configuration; round?: number } = {},
+): SnapshotOffer {
+  const snapshot = { last: { ...last, time: 0 }, configuration, handle: `${from}-${last.index}` };
+  return { type: "snapshot-offer", from, to, term, snapshot, round };
+}
+
+const OFFERED: Configuration = { type: "stable", voters: ["a", "b", "c"], learners: [] };
+
+export function timeoutNow([from, to, term]: Head, expected: LogPosition): TimeoutNow {
+  return { type: "timeout-now", from, to, term, expected };
+}
+
+export function forward(from: string, to: string, request: Forward<string>["request"]): Forward<string> {
+  return { type: "forward", from, to, request };
 }
 
 /** The messages of one type, which must be all there are unless others are expected too. */

@@ -11,6 +11,7 @@ import {
   type RaftOptions,
   type ReadResult,
   type Ready,
+  type SnapshotDescriptor,
 } from "../../../src/raft/index.ts";
 import { Disk, type DiskStart, type TestEntry } from "./disk.ts";
 import { Random } from "./random.ts";
@@ -83,6 +84,7 @@ export class Replica {
   readonly batches: Ready<string>[] = [];
   raft: Raft<string>;
   now = 0;
+  applied = 0;
   readonly #overrides: Overrides;
 
   constructor(id: string, start: DiskStart = {}, overrides: Overrides = {}) {
@@ -112,7 +114,9 @@ export class Replica {
       if (ready.persist !== undefined) this.disk.write(ready.persist);
       this.disk.flush();
       this.committed.push(...ready.committed);
-      this.raft.advance({ persisted: ready.sequence, applied: this.committed.at(-1)?.index ?? 0 });
+      const reached = ready.committed.at(-1)?.index ?? ready.persist?.snapshot?.last.index ?? 0;
+      this.applied = Math.max(this.applied, reached);
+      this.raft.advance({ persisted: ready.sequence, applied: this.applied });
       sent.push(...ready.sendAfterPersist);
       this.reads.push(...ready.reads);
     }
@@ -150,10 +154,20 @@ export class Replica {
     return this.pump();
   }
 
+  /** Takes an image of the state machine, by default as it is, and cuts the log behind `cut`. */
+  snapshot(at = this.applied, cut?: number): SnapshotDescriptor {
+    const snapshot = this.raft.describeSnapshot(at, `${this.id}-${at}`);
+    this.disk.keep(snapshot);
+    this.raft.snapshotTaken(snapshot);
+    if (cut !== undefined) this.disk.cutThrough(cut);
+    return snapshot;
+  }
+
   /** The process dies and starts again from the disk. */
   restart(): void {
     this.disk.crash();
     this.committed.length = 0;
+    this.applied = this.disk.applied;
     this.committed.push(...this.disk.entries.filter((entry) => entry.index <= this.disk.applied));
     this.raft = createRaft(optionsFor(this.id, this.disk, { ...this.#overrides, now: this.now }));
   }

@@ -1,0 +1,175 @@
+/**
+ * Operators: they change the membership, hand leadership over, take snapshots and cut logs, and put a
+ * new replica in the place of one that lost its disk. Whatever the core does not offer is skipped.
+ */
+import type { Configuration, MembershipChange } from "../../src/raft/index.ts";
+import { capabilities } from "./capabilities.ts";
+import { membersOf } from "./configuration-rules.ts";
+import { Disk } from "./disk.ts";
+import type { Host, Surroundings } from "./host.ts";
+import { Machine } from "./machine.ts";
+
+export class Operators {
+  readonly #world: Surroundings;
+  readonly #hosts: readonly Host[];
+  readonly #can = capabilities();
+  /** What may be snapshot only once at a time, by host and life. */
+  readonly #taking = new Set<string>();
+
+  constructor(world: Surroundings, hosts: readonly Host[]) {
+    this.#world = world;
+    this.#hosts = hosts;
+  }
+
+  transfer(leader: Host, to: Host): void {
+    if (!this.#can.transfer) return;
+    leader.event((raft) => {
+      const outcome = raft.transferLeadership(to.id);
+      leader.note(50, () => `${leader.id} is to hand over to ${to.id}: ${said(outcome)}`);
+      if (outcome.type !== "refused") this.#world.figures.transfers += 1;
+    });
+  }
+
+  leaveJoint(leader: Host): void {
+    if (!this.#can.membership) return;
+    leader.event((raft) => {
+      const outcome = raft.leaveJointConfiguration();
+      leader.note(51, () => `${leader.id} is to leave its joint configuration: ${said(outcome)}`);
+    });
+  }
+
+  /** Takes an image of the state machine now; it is durable some time later. */
+  snapshot(host: Host, then: () => void = () => {}): void {
+    if (!this.#can.snapshots || host.raft === undefined) return;
+    const at = host.machine.applied;
+    const newest = host.disk.newestImage?.descriptor.last.index ?? 0;
+    const key = `${host.id} ${host.life}`;
+    if (at <= newest || this.#taking.has(key)) return;
+    host.event((raft) => {
+      const { applied } = host.machine;
+      if (applied <= (host.disk.newestImage?.descriptor.last.index ?? 0)) return;
+      // A learner that has not got as far as the entry which adds it knows no configuration to label it with.
+      if (!this.#world.checks.rules.isKnown(host, applied)) return;
+      const descriptor = raft.describeSnapshot(applied, `${host.id}-${host.life}-${applied}`);
+      this.#taking.add(key);
+      host.store({ image: { descriptor, machine: new Machine(host.machine) } }, () => {
+        this.#taking.delete(key);
+        this.#world.figures.snapshots += 1;
+        host.note(52, () => `${host.id} has an image of ${applied}`);
+        // Installing a newer one may have overtaken it.
+        if (host.disk.newestImage?.descriptor.last.index === applied) host.raft?.snapshotTaken(descriptor);
+        then();
+      });
+    });
+  }
+
+  /** Forgets the log that the newest image covers, or most of it. */
+  compact(host: Host, keep: number): void {
+    host.event(() => {
+      const image = host.disk.newestImage;
+      if (image === undefined || this.#taking.has(`${host.id} ${host.life}`)) return;
+      const through = Math.min(image.descriptor.last.index - keep, host.disk.lastIndex);
+      if (through < host.disk.firstIndex) return;
+      host.store({ cutThrough: through }, () => {});
+      this.#world.figures.cut += 1;
+      host.note(53, () => `${host.id} forgets its log through ${through}`);
+    });
+  }
+
+  /** One change of membership that makes sense, drawn with `choice` and `which` in `[0, 1)`. */
+  reconfigure(leader: Host, choice: number, which: number): void {
+    const { current } = this.#world.checks.rules;
+    if (!this.#can.membership || current?.type !== "stable") return;
+    const changes = this.#changes(current, choice, which);
+    if (changes.length > 0) this.#propose(leader, changes, which < 0.5 ? "automatic" : "explicit");
+  }
+
+  #changes(
+    { voters, learners }: { readonly voters: readonly string[]; readonly learners: readonly string[] },
+    choice: number,
+    which: number,
+  ): MembershipChange[] {
+    const one = (from: readonly string[]) => from[Math.floor(which * from.length)];
+    const dead = [...voters, ...learners].find((id) => !this.#hosts.some((host) => host.id === id));
+    const known = new Set([...voters, ...learners]);
+    const outsider = one(
+      this.#hosts.filter((host) => !known.has(host.id) && this.#admit(host)).map(({ id }) => id),
+    );
+    const learner = one(learners.filter((id) => id !== dead));
+    const voter = one(voters);
+    // As long as somebody is gone for good, nothing but his replacement.
+    if (dead !== undefined) {
+      if (learners.includes(dead)) return [{ type: "remove", replica: dead }];
+      if (learner !== undefined)
+        return [
+          { type: "promote", replica: learner },
+          { type: "remove", replica: dead },
+        ];
+      if (outsider !== undefined) return [{ type: "add-learner", replica: outsider }];
+      return voters.length > 2 ? [{ type: "remove", replica: dead }] : [];
+    }
+    if (choice < 0.3) return outsider === undefined ? [] : [{ type: "add-learner", replica: outsider }];
+    if (choice < 0.55) return learner === undefined ? [] : [{ type: "promote", replica: learner }];
+    if (choice < 0.7) return learner === undefined ? [] : [{ type: "remove", replica: learner }];
+    if (voter === undefined || voters.length < 3) return [];
+    if (choice < 0.78) return [{ type: "demote", replica: voter }];
+    if (choice < 0.86) return [{ type: "remove", replica: voter }];
+    const second = voters.find((id) => id !== voter);
+    if (learner !== undefined)
+      return [
+        { type: "promote", replica: learner },
+        { type: choice < 0.95 ? "remove" : "demote", replica: voter },
+      ];
+    return voters.length > 3 && second !== undefined
+      ? [
+          { type: "demote", replica: voter },
+          { type: "demote", replica: second },
+        ]
+      : [];
+  }
+
+  /** A process that is not part of the group may be added, with an empty disk or its own. */
+  #admit(host: Host): boolean {
+    if (host.stage === "member") return true;
+    if (host.stage === "blank" && !this.#world.knobs.spares.includes(host.name)) return false;
+    host.stage = "member";
+    host.disk = new Disk(undefined);
+    host.note(54, () => `${host.id} waits to be added`);
+    host.join();
+    return true;
+  }
+
+  #propose(leader: Host, changes: readonly MembershipChange[], leave: "automatic" | "explicit"): void {
+    leader.event((raft) => {
+      const outcome = raft.proposeMembership(changes, { leave });
+      leader.note(
+        55,
+        () => `${leader.id} is to change the membership, ${JSON.stringify(changes)}: ${said(outcome)}`,
+      );
+    });
+  }
+
+  /** Whether a replica may lose its disk for ever without taking the group with it. */
+  mayLose(host: Host): boolean {
+    const { rules } = this.#world.checks;
+    const { current } = rules;
+    if (!this.#can.membership || current?.type !== "stable" || current.voters.length < 3) return false;
+    const agree = this.#hosts.every(
+      (other) =>
+        other.stage !== "member" ||
+        !isIn(current, other.id) ||
+        rules.inForce(other) === current ||
+        JSON.stringify(rules.inForce(other)) === JSON.stringify(current),
+    );
+    const gone = [...membersOf(current)].some((id) => !this.#hosts.some((other) => other.id === id));
+    return agree && !gone && host.stage === "member";
+  }
+}
+
+function isIn(configuration: Configuration, id: string): boolean {
+  return membersOf(configuration).has(id);
+}
+
+function said(outcome: { readonly type: string; readonly refusal?: { readonly type: string } }): string {
+  return outcome.refusal === undefined ? outcome.type : `refused, ${outcome.refusal.type}`;
+}
