@@ -37,7 +37,31 @@ const REQUESTS: readonly (readonly [weight: number, name: string, deed: Deed])[]
   [1, "burst", ({ clients }, host, random) => clients.burst(host, random.between(2, 12))],
 ];
 
+/** A leader hears late answers, or none, while it is asked for reads and others are asked for writes. */
+const USURPATION: (typeof REQUESTS)[number] = [
+  3,
+  "usurpation",
+  ({ network, clients, operators, hosts, world }, host, random) => {
+    const { schedule, knobs } = world;
+    const { loyalty } = knobs.timing;
+    const others = hosts.filter((other) => other !== host);
+    const late = random.chance(0.5) ? loyalty * random.next() * 3 : 0;
+    host.note(68, () => `${host.id} hears late, then nothing`);
+    for (const other of others) network.slow(other, host, late);
+    const heir = random.chance(0.4) ? others[random.between(0, others.length - 1)] : undefined;
+    if (heir !== undefined) operators.transfer(host, heir);
+    schedule.after(random.between(5, 60), () => network.isolate([host], random.chance(0.3)));
+    for (let count = 0; count < 12; count += 1) {
+      const other = others[random.between(0, others.length - 1)];
+      schedule.after(random.next() * 5 * loyalty, () => clients.read(host));
+      schedule.after(random.next() * 5 * loyalty, () => other !== undefined && clients.write(other, false));
+    }
+    schedule.after(5 * loyalty, () => network.heal());
+  },
+];
+
 const FAULTS: typeof REQUESTS = [
+  USURPATION,
   [4, "crash", (_, host, random) => host.crash(downtime(random))],
   [
     6,
@@ -202,6 +226,7 @@ const OPERATIONS: typeof REQUESTS = [
 
 /** Leaders that come and go before their entries are everywhere: what divergent logs are made of. */
 const OVERTHROWS: typeof REQUESTS = [
+  USURPATION,
   [
     3,
     "overthrow",
@@ -223,7 +248,7 @@ const OVERTHROWS: typeof REQUESTS = [
     },
   ],
   [
-    3,
+    6,
     "short reigns",
     (stage, _, random) => {
       stage.shortReignsUntil = stage.world.schedule.now + random.between(300, 1_500);

@@ -66,6 +66,8 @@ export class Host {
   /** As last observed. */
   status: Status | undefined;
   running = false;
+  /** Switched off for good. */
+  retired = false;
   /** Counts deaths, so that what was scheduled in one life does not reach the next. */
   life = 0;
   /** Until then nothing that arrives is looked at. */
@@ -112,7 +114,7 @@ export class Host {
 
   /** The process is there; the replica in it runs if it is part of the group. */
   start(): void {
-    if (this.running) return;
+    if (this.running || this.retired) return;
     this.running = true;
     this.note(20, () => `${this.id} starts`);
     if (this.stage === "member") this.join();

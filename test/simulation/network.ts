@@ -101,7 +101,8 @@ export class Network {
       const late = luck.chance(weather.overtaken) ? 10 : copy > 0 && luck.chance(0.1) ? 50 : 1;
       const way = luck.between(...weather.delay) * late + luck.next() + slow;
       schedule.after(delay + way, () => {
-        if (this.#cut.has(key)) figures.dropped += 1;
+        // What was on its way when a link broke may still arrive.
+        if (this.#cut.has(key) && luck.chance(0.5)) figures.dropped += 1;
         else arrive();
       });
     }

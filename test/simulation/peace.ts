@@ -81,7 +81,11 @@ function dismiss(simulation: Simulation): void {
     (host) => JSON.stringify(simulation.world.checks.rules.inForce(host)) !== JSON.stringify(current),
   );
   if (changing) return;
-  for (const host of simulation.hosts) if (!members.includes(host)) host.crash();
+  for (const host of simulation.hosts) {
+    if (members.includes(host)) continue;
+    host.retired = true;
+    host.crash();
+  }
 }
 
 /** A silent group does not wake by itself: a client's request reaches somebody who may lead. */
