@@ -51,6 +51,7 @@ const USURPATION: (typeof REQUESTS)[number] = [
     const heir = random.chance(0.4) ? others[random.between(0, others.length - 1)] : undefined;
     if (heir !== undefined) operators.transfer(host, heir);
     schedule.after(random.between(5, 60), () => network.isolate([host], random.chance(0.3)));
+    if (random.chance(0.3)) schedule.after(random.between(5, 80), () => host.crash(random.between(1, 20)));
     for (let count = 0; count < 12; count += 1) {
       const other = others[random.between(0, others.length - 1)];
       schedule.after(random.next() * 5 * loyalty, () => clients.read(host));
