@@ -54,10 +54,6 @@ export class Duties {
     this.#liveness.heard(workerId, bootId, this.#options.clock());
   }
 
-  expiresAt(leaseId: string): number | undefined {
-    return this.#liveness.expiresAt(leaseId);
-  }
-
   pull(pull: Pull, now: number): Promise<ProposeAnswer> {
     this.heard(pull.worker_id, pull.boot_id);
     return new Promise((settle) => this.#offer({ pull, until: now + pull.wait_ms, settle }, now));

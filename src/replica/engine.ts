@@ -212,14 +212,6 @@ export class Engine {
     return this.#duty((duties) => duties.heartbeat(beat));
   }
 
-  heard(workerId: string, bootId: string): void {
-    this.#duties?.heard(workerId, bootId);
-  }
-
-  expiresAt(leaseId: string): number | undefined {
-    return this.#duties?.expiresAt(leaseId);
-  }
-
   /** An index whose state makes a read linearizable, from a quorum round of this leader. */
   grantAsLeader(): Promise<Grant> {
     this.#options.store.touch();

@@ -77,7 +77,6 @@ export class Replica extends DurableObject<Env> {
     switch (path) {
       case "/propose": {
         const { command } = body as Propose;
-        if ("worker_id" in command && "boot_id" in command) engine.heard(command.worker_id, command.boot_id);
         return Response.json(await engine.propose(command));
       }
       case "/pull":
