@@ -1,5 +1,6 @@
 /** Health, status, circuits and faults, as they look from outside. */
 import { z } from "zod";
+import { LOCATION_HINTS } from "./variables.ts";
 
 /** Key order is the contract's; replicas add fields behind these. */
 export const health = z.looseObject({
@@ -47,6 +48,54 @@ export interface CircuitView {
   /** JSON Schema of the circuit's own fields of a submission. */
   readonly input_schema: unknown;
 }
+
+/** What a replica may be called. */
+export const NODE_ID = /^coordinator-[1-9]\d{0,3}$/;
+const nodeId = z
+  .string({ error: "must be the name of a replica, like coordinator-4" })
+  .regex(NODE_ID, "must be the name of a replica, like coordinator-4");
+
+export const memberAddition = z.object({
+  node_id: nodeId.describe("The new member, like coordinator-4; or a lost one, which is to be replaced."),
+  location_hint: z
+    .enum(LOCATION_HINTS, { error: `must be one of ${LOCATION_HINTS.join(", ")}` })
+    .optional()
+    .describe("Where the platform is asked to run it. Counts only for a replica that has never run."),
+});
+
+export const leaderTransfer = z.object({
+  to: nodeId.optional().describe("Who is to lead; whoever holds the most, if absent."),
+});
+
+export const memberChanged = z.object({
+  node_id: z.string(),
+  log_index: z.number().describe("The entry since which the change is in force."),
+});
+
+export const leaderTransferred = z.object({ leader: z.string(), term: z.number() });
+
+export const clusterView = z.looseObject({
+  cluster_id: z.string(),
+  leader: z.string().nullish(),
+  term: z.number().optional(),
+  configuration: z.enum(["stable", "joint"]).optional(),
+  voters: z.number().optional(),
+  quorum: z.number().optional(),
+  failure_tolerance: z.number().optional(),
+  members: z.array(
+    z.looseObject({
+      node_id: z.string(),
+      incarnation: z.string(),
+      role: z.enum(["leader", "follower", "learner"]),
+      region: z.string().nullable(),
+      match_index: z.number().nullable(),
+      last_contact_ms_ago: z.number().nullable(),
+      reachable: z.boolean().nullable(),
+    }),
+  ),
+  warnings: z.array(z.string()),
+});
+export type ClusterView = z.output<typeof clusterView>;
 
 export const proofCheck = z.object({
   circuit: z.string(),

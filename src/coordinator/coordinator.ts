@@ -41,10 +41,8 @@ export interface Coordinator {
    * know, before anything has changed.
    */
   apply(command: Command, place: EntryPlace): Applied;
-  /**
-   * Takes note of the members from the entry `index` on, the founding ones at 0. What was noted before changes nothing.
-   */
-  configure(members: readonly MemberRole[], index: number): readonly MemberChange[];
+  /** Takes note of the members from an entry on, the founding ones at index 0. What was noted before changes nothing. */
+  configure(members: readonly MemberRole[], place: EntryPlace): readonly MemberChange[];
   /**
    * Keys of the records changed since the last call, each once; a record that is gone is named as well. Only with
    * this call do the records hold the counters of all commands applied: build anew from them right after it.
@@ -120,7 +118,7 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       answers.remember(command, applied, place, first === undefined ? client_key : undefined);
       return applied;
     },
-    configure: (members, index) => register.configure(members, index),
+    configure: (members, place) => register.configure(members, place),
     takeChanges: () => state.settle(answers.positions),
 
     query(query) {

@@ -2,7 +2,7 @@
  * Who takes part in the group, as the log says: what each configuration changed, and where each member runs. A replica
  * that was removed is remembered, since its id is never used again.
  */
-import type { DescribeMember, Outcome } from "./commands.ts";
+import type { DescribeMember, EntryPlace, Outcome } from "./commands.ts";
 import type { MemberRecord } from "./records.ts";
 import type { State } from "./state.ts";
 
@@ -50,7 +50,7 @@ export class MemberRegister {
   }
 
   /** The members from the entry `index` on. The founding ones stand at 0. An entry that was seen before changes nothing. */
-  configure(members: readonly MemberRole[], index: number): readonly MemberChange[] {
+  configure(members: readonly MemberRole[], { index }: EntryPlace): readonly MemberChange[] {
     if (index <= this.#index) return [];
     this.#index = index;
     const changes: MemberChange[] = [];

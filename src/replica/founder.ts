@@ -29,7 +29,7 @@ export class Founder {
   readonly incarnation: string;
   #founding: Founding | undefined;
   /** Why this replica is not part of the group, in words. */
-  #waiting: { readonly code: "not-founded" | "storage-lost"; readonly reason: string } = {
+  #waiting: { readonly code: "not-founded" | "storage-lost" | "removed"; readonly reason: string } = {
     code: "not-founded",
     reason: "the founding has begun",
   };
@@ -52,6 +52,13 @@ export class Founder {
       log(`birth: new replica incarnation=${incarnation}`);
     }
     this.incarnation = identity.incarnation;
+    const former = store.state("former");
+    if (former && !this.#founding) {
+      const reason =
+        `removed: this replica took part in founding ${former.founding_id} as incarnation ${former.incarnation}; ` +
+        "an operator may add it again";
+      this.#waiting = { code: "removed", reason };
+    }
   }
 
   get founding(): Founding | undefined {
@@ -91,8 +98,8 @@ export class Founder {
   async inquire(): Promise<void> {
     const { name, configuration, now, silenced } = this.#options;
     const { recovery_retry_ms } = configuration;
-    // A founding never changes: whoever has lost its storage learns nothing by asking again.
-    const settled = this.#founding !== undefined || this.#waiting.code === "storage-lost";
+    // A founding never changes: whoever has lost its storage, or was removed, learns nothing by asking again.
+    const settled = this.#founding !== undefined || this.#waiting.code !== "not-founded";
     if (settled || this.#inquiring || silenced() || now() - this.#inquiredAt < recovery_retry_ms) return;
     this.#inquiring = true;
     this.#inquiredAt = now();
@@ -113,7 +120,13 @@ export class Founder {
   /** Somebody who holds a founding has sent it. */
   hear(founding: Founding): void {
     checkVersion("a founding", founding);
+    if (this.#waiting.code === "removed") return;
     this.#consider([{ v: FORMAT_VERSION, name: "", incarnation: "", founding }]);
+  }
+
+  /** The leader takes this replica in, whoever it was before. */
+  join(founding: Founding): void {
+    if (!this.#founding) this.#hold(founding, "joined");
   }
 
   /** Sends the founding to a blank replica that it names; any other blank one learns from it that it has lost its storage. */
@@ -122,7 +135,9 @@ export class Founder {
     const founding = this.#founding;
     if (!founding || silenced()) return;
     const known = founding.members.find((member) => member.name === name)?.incarnation;
-    if (known !== incarnation && !this.#strangers.has(incarnation)) {
+    if (known !== incarnation) {
+      // It learns that it has lost its storage from the first one that reaches it; from then on nothing is new to it.
+      if (this.#strangers.has(incarnation)) return;
       this.#strangers.add(incarnation);
       log(
         `birth: ${name} answers as incarnation ${incarnation}, the group knows ${known}: it lost its storage`,
@@ -132,6 +147,7 @@ export class Founder {
       await namespace.call(name, "/peer/found", JSON.stringify(founding), CALL_TIMEOUT_MS);
     } catch {
       // It is told again as soon as it answers a message as blank.
+      this.#strangers.delete(incarnation);
     }
   }
 

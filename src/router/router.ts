@@ -3,12 +3,7 @@
  * headers that every answer has. Every route exists twice, at the root and under `/replicas/{id}`.
  */
 import { Router } from "itty-router";
-import {
-  type Configuration,
-  ConfigurationError,
-  parseConfiguration,
-  replicaNames,
-} from "../api/configuration.ts";
+import { type Configuration, ConfigurationError, parseConfiguration } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
 import { type Problem, problem, problemResponse } from "../api/problem.ts";
 import type { ReplicaName } from "../replica/rpc.ts";
@@ -22,12 +17,14 @@ import { circuitRoutes } from "./routes/circuits.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { leaseRoutes } from "./routes/leases.ts";
+import { memberRoutes } from "./routes/members.ts";
 import { taskRoutes } from "./routes/tasks.ts";
 import { workerRoutes } from "./routes/workers.ts";
 import type { Transport } from "./transport.ts";
 
 const routes: readonly Route[] = [
   ...clusterRoutes,
+  ...memberRoutes,
   ...taskRoutes,
   ...workerRoutes,
   ...leaseRoutes,
@@ -117,14 +114,6 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
 
   const foreign = originProblem(request, configuration);
   if (foreign !== undefined) return fail(foreign);
-  if (own !== undefined && !replicaNames(configuration).includes(own)) {
-    return fail(
-      problem(
-        "replica-unknown",
-        `there is no replica ${own}; there are ${replicaNames(configuration).join(", ")}`,
-      ),
-    );
-  }
   const method = request.method === "HEAD" ? "GET" : request.method;
   const match: Match | undefined = await table.fetch({ method, url: `https://troika${path}${url.search}` });
   if (match === undefined) {
@@ -149,6 +138,11 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
     own,
     reads: route.method === "GET",
   });
+  if (own !== undefined && !(await cluster.knows(own))) {
+    return fail(
+      problem("replica-unknown", `there is no replica ${own}; there are ${cluster.names.join(", ")}`),
+    );
+  }
   if (route.open !== true) cluster.create();
   const context: RequestContext = {
     request,

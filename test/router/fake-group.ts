@@ -87,6 +87,7 @@ export function fakeGroup(leader?: Name): FakeGroup {
     names: NAMES,
     loyalty_ms: 300,
     hint: { leader },
+    learn: () => {},
     log: (event) => logs.push(event),
     transport: {
       async call(replica, path, text, { signal }) {
