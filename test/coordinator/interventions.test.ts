@@ -158,8 +158,9 @@ describe("cancelling", () => {
     machine.grant("w", 1);
     const liveness = createLiveness({ coordinator: machine.coordinator, lease_ms: 30_000, now: START });
     const beat = { worker_id: "w", boot_id: "boot-1", leases: [{ lease_id: "a.1" }] };
-    for (const body of (liveness.heartbeat(beat, START) as { propose: readonly never[] }).propose)
-      machine.apply(body);
+    const heard = liveness.heartbeat(beat, START);
+    if ("type" in heard) throw new Error(heard.detail);
+    for (const body of heard.propose) machine.apply(body);
     expect(machine.task("a").status).toBe("in_progress");
     cancel(machine, "a");
     expect(machine.task("a").attempts).toMatchObject([{ outcome: "cancelled", ended_at: START }]);
