@@ -18,6 +18,7 @@ import { clusterRoutes } from "./routes/cluster.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { leaseRoutes } from "./routes/leases.ts";
 import { memberRoutes } from "./routes/members.ts";
+import { submissionRoutes } from "./routes/submissions.ts";
 import { taskRoutes } from "./routes/tasks.ts";
 import { workerRoutes } from "./routes/workers.ts";
 import type { Transport } from "./transport.ts";
@@ -25,6 +26,7 @@ import type { Transport } from "./transport.ts";
 const routes: readonly Route[] = [
   ...clusterRoutes,
   ...memberRoutes,
+  ...submissionRoutes,
   ...taskRoutes,
   ...workerRoutes,
   ...leaseRoutes,
