@@ -30,8 +30,8 @@ export interface PeersOptions {
   /** Answers have arrived: a new event for the core. */
   readonly receive: (messages: readonly PeerMessage[]) => void;
   readonly unreachable: (peer: string) => void;
-  /** The peer has no configuration: it may be one that this founding names and that has not heard of it. It is told so. */
-  readonly blank: (name: string, incarnation: string) => void;
+  /** Who answers in the place of `id` has no configuration: it is that one and has not heard of it, or it is another. It is told so. */
+  readonly blank: (id: string, incarnation: string) => void;
   /** A peer knows for certain that this replica was removed from the group. */
   readonly removed: () => void;
   readonly report: (text: string) => void;
@@ -148,7 +148,7 @@ export class Peers {
       }
       if (given.type === "blank") {
         chain.countSubrequest();
-        this.#options.blank(nameOf(to), given.incarnation);
+        this.#options.blank(to, given.incarnation);
         throw new Unwilling("it has no configuration", given.incarnation !== incarnationOf(to));
       }
       if (given.type === "removed") {

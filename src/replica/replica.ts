@@ -5,11 +5,10 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Configuration, parseConfiguration } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
-import type { Founding } from "./birth.ts";
 import { checkVersion, encodeAnswer, FORMAT_VERSION, type PeerAnswer, type PeerBody } from "./codec.ts";
 import { Engine } from "./engine.ts";
 import { streamEvents } from "./events.ts";
-import { Founder } from "./founder.ts";
+import { Founder, type Told } from "./founder.ts";
 import { Link } from "./link.ts";
 import { metricsOf } from "./metrics.ts";
 import { Observations } from "./observations.ts";
@@ -184,7 +183,7 @@ export class Replica extends DurableObject<Env> {
       now: () => this.#now(),
       sync: () => this.ctx.storage.sync(),
       abort: (reason) => this.ctx.abort(reason),
-      blank: (name, incarnation) => void founder.inform(name, incarnation),
+      blank: (id, incarnation) => void founder.inform(id, incarnation),
       report: (text) => this.#log(`peers: ${text}`),
       log: (text) => this.#log(text),
       retire: (until) => this.#orders.retire(until),
@@ -207,7 +206,7 @@ export class Replica extends DurableObject<Env> {
       return Response.json(founder.introduction);
     }
     if (path === "/peer/found") {
-      founder.hear((await request.json()) as Founding);
+      founder.hear((await request.json()) as Told);
       return Response.json({ v: FORMAT_VERSION });
     }
     if (path === "/peer/member") {
