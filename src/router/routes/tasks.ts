@@ -9,6 +9,7 @@ import type { Answer, Query, TaskView } from "../../replica/rpc.ts";
 import { ITEM_BYTES_MAX, readJson } from "../body.ts";
 import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
+import * as declared from "../declarations/tasks.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
 import { type Computed, statements, tooBusy } from "../gate.ts";
 import { clientKey, command, expectOutcome, refusal, replayHeader, waitMs } from "../requests.ts";
@@ -171,9 +172,33 @@ async function listTasks(context: RequestContext): Promise<Response | Problem> {
 }
 
 export const taskRoutes: readonly Route[] = [
-  { method: "POST", path: "/api/v1/tasks/:circuit", handle: submit },
-  { method: "GET", path: "/api/v1/tasks", handle: listTasks },
-  { method: "GET", path: "/api/v1/tasks/:task_id", handle: getTask },
-  { method: "GET", path: "/api/v1/tasks/:task_id/attempts", handle: getAttempts },
-  { method: "GET", path: "/api/v1/tasks/:task_id/proof", handle: getProof },
+  {
+    method: "POST",
+    path: "/api/v1/tasks/:circuit",
+    access: "submitter",
+    declares: declared.submitTask,
+    handle: submit,
+  },
+  { method: "GET", path: "/api/v1/tasks", access: "any", declares: declared.listTasks, handle: listTasks },
+  {
+    method: "GET",
+    path: "/api/v1/tasks/:task_id",
+    access: "any",
+    declares: declared.getTask,
+    handle: getTask,
+  },
+  {
+    method: "GET",
+    path: "/api/v1/tasks/:task_id/attempts",
+    access: "any",
+    declares: declared.getAttempts,
+    handle: getAttempts,
+  },
+  {
+    method: "GET",
+    path: "/api/v1/tasks/:task_id/proof",
+    access: "any",
+    declares: declared.getProof,
+    handle: getProof,
+  },
 ];
