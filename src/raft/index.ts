@@ -28,6 +28,7 @@ export type {
 } from "./messages.ts";
 export { NotBuilt } from "./not-built.ts";
 export type { Limits, RaftOptions, Timing } from "./options.ts";
+export { isQuorum, isVoter, replicasOf, votersOf } from "./quorum.ts";
 export type { Raft } from "./raft.ts";
 export type { Advance, Persist, Ready } from "./ready.ts";
 export type { Outcome, ReadId, ReadResult, Refusal } from "./requests.ts";

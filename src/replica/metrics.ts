@@ -7,6 +7,7 @@ import { nameOf } from "./peers.ts";
 
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [value: number, labels?: Labels];
+type Plain = "gauge" | "counter";
 
 /** Stands for workers that are gone. No worker can have this name. */
 const GONE = "(removed)";
@@ -16,34 +17,28 @@ function escapeLabel(value: string): string {
   return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }
 
-function family(
-  name: string,
-  type: "gauge" | "counter" | "summary",
-  help: string,
-  samples: readonly Sample[],
-): string {
-  const lines = samples.map(([value, labels = {}]) => {
-    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`);
-    return `${name}${pairs.length > 0 ? `{${pairs.join(",")}}` : ""} ${value}`;
-  });
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("\n")}${lines.length > 0 ? "\n" : ""}`;
+function line(name: string, labels: Labels, value: number | string): string {
+  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`);
+  return `${name}${pairs.length > 0 ? `{${pairs.join(",")}}` : ""} ${value}\n`;
+}
+
+function head(name: string, type: Plain | "histogram", help: string): string {
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+}
+
+function family(name: string, type: Plain, help: string, samples: readonly Sample[]): string {
+  return head(name, type, help) + samples.map(([value, labels = {}]) => line(name, labels, value)).join("");
 }
 
 /** In seconds. */
 function histogram(name: string, help: string, labels: Labels, latency = new Histogram()): string {
   const { buckets, count, sum_s } = latency;
-  const of = (suffix: string, value: number | string, more: Labels = {}): string => {
-    const pairs = Object.entries({ ...labels, ...more }).map(
-      ([label, text]) => `${label}="${escapeLabel(text)}"`,
-    );
-    return `${name}${suffix}{${pairs.join(",")}} ${value}`;
-  };
-  const lines = [
-    ...buckets.map(([le, value]) => of("_bucket", value, { le })),
-    of("_sum", sum_s.toFixed(3)),
-    of("_count", count),
-  ];
-  return `# HELP ${name} ${help}\n# TYPE ${name} histogram\n${lines.join("\n")}\n`;
+  return [
+    head(name, "histogram", help),
+    ...buckets.map(([le, value]) => line(`${name}_bucket`, { ...labels, le }, value)),
+    line(`${name}_sum`, labels, sum_s.toFixed(3)),
+    line(`${name}_count`, labels, count),
+  ].join("");
 }
 
 export function metricsOf(view: ReplicaView): string {
@@ -51,127 +46,139 @@ export function metricsOf(view: ReplicaView): string {
   const node = { node: name };
   const status = engine?.raft.status;
   const counts = engine?.coordinator.counts;
-  const members = engine?.memberIds ?? [];
-  const since = view.now - view.configuration.partition_detection_ms;
-  const self = engine?.id;
-  const healthy = members.filter((id) => id === self || (engine?.peers.heardAt(id) ?? 0) >= since).length;
-  const leader =
-    status?.leader === undefined ? [] : [[1, { ...node, leader_id: nameOf(status.leader) }] as const];
-  const partition = { healthy: 0, recovering: 1, partitioned: 2 }[partitionState(view)];
-  const progress = status?.role === "leader" ? [...status.progress] : [];
+  const workers = counts?.workers;
+  const last = status?.lastLog.index ?? 0;
   const before = counts?.tasks_assigned_before ?? 0;
   const assigned = [
     ...Object.entries(counts?.tasks_assigned ?? {}),
     ...(before === 0 ? [] : [[GONE, before] as const]),
   ];
-  const tasks = Object.entries(counts?.tasks ?? {});
+  /** One of the cluster: the same on every replica, as far as it has applied the log. */
+  const shared = (type: Plain, metric: string, help: string, value = 0) =>
+    family(metric, type, help, [[value]]);
+  /** One of this replica. */
+  const own = (type: Plain, metric: string, help: string, value = 0) =>
+    family(metric, type, help, [[value, node]]);
   return [
-    family("coordinator_workers_total", "gauge", "Registered workers.", [[counts?.workers.total ?? 0]]),
-    family("coordinator_workers_active", "gauge", "Workers heard within a lease period.", [
-      [counts?.workers.active ?? 0],
-    ]),
-    family("coordinator_workers_suspect", "gauge", "Workers silent for one lease period.", [
-      [counts?.workers.suspect ?? 0],
-    ]),
-    family("coordinator_workers_dead", "gauge", "Workers silent for two lease periods.", [
-      [counts?.workers.dead ?? 0],
-    ]),
-    family("coordinator_capacity_total", "gauge", "Task slots of living workers.", [
-      [counts?.capacity.total ?? 0],
-    ]),
-    family("coordinator_capacity_used", "gauge", "Task slots that hold a lease.", [
-      [counts?.capacity.used ?? 0],
-    ]),
+    shared("gauge", "coordinator_workers_total", "Registered workers.", workers?.total),
+    shared("gauge", "coordinator_workers_active", "Workers heard within a lease period.", workers?.active),
+    shared("gauge", "coordinator_workers_suspect", "Workers silent for one lease period.", workers?.suspect),
+    shared("gauge", "coordinator_workers_dead", "Workers silent for two lease periods.", workers?.dead),
+    shared("gauge", "coordinator_capacity_total", "Task slots of living workers.", counts?.capacity.total),
+    shared("gauge", "coordinator_capacity_used", "Task slots that hold a lease.", counts?.capacity.used),
     family(
       "coordinator_scheduler_tasks_assigned",
       "counter",
       "Leases granted, by worker.",
       assigned.map(([worker, count]) => [count, { worker }] as const),
     ),
-    family("coordinator_scheduler_assignments_failed", "counter", "Leases that ended without a result.", [
-      [counts?.assignments_failed ?? 0],
-    ]),
-    family("coordinator_scheduler_poll_cycles", "counter", "Pulls answered, empty or not.", [
-      [engine?.counters.pulls ?? 0],
-    ]),
-    family("consensus_operations_replicated", "counter", "Entries known to be held by a majority.", [
-      [status?.commit ?? 0, node],
-    ]),
-    family("consensus_operations_committed", "counter", "Entries committed.", [[status?.commit ?? 0, node]]),
-    family("consensus_operations_failed", "counter", "Commands refused when they were applied.", [
-      [counts?.commands_refused ?? 0, node],
-    ]),
-    family(
-      "consensus_partitions_detected",
+    shared(
       "counter",
-      "Times that a peer, or every leader, was silent for the detection period; since this instance started.",
-      [[engine?.partitions.detected ?? 0, node]],
+      "coordinator_scheduler_assignments_failed",
+      "Leases that ended without a result.",
+      counts?.assignments_failed,
     ),
-    family("consensus_log_size", "gauge", "Entries in the log.", [
-      [store.lastIndex - store.firstIndex + 1, node],
-    ]),
-    family("consensus_leader_id", "gauge", "The leader this replica knows, as a label.", leader),
-    family("consensus_is_leader", "gauge", "1 on the leader.", [[status?.role === "leader" ? 1 : 0, node]]),
-    family("consensus_current_term", "gauge", "Raft term.", [[status?.term ?? 0, node]]),
-    family("consensus_partition_state", "gauge", "0 healthy, 1 recovering, 2 partitioned.", [
-      [partition, node],
-    ]),
-    family("cluster_healthy_nodes", "gauge", "Members heard within the detection period.", [[healthy]]),
-    family("cluster_total_nodes", "gauge", "Members of the group.", [[members.length]]),
+    shared("counter", "coordinator_scheduler_poll_cycles", "Pulls answered, empty or not.", engine?.pulls),
+    own(
+      "counter",
+      "consensus_operations_replicated",
+      "Entries known to be held by a majority.",
+      status?.commit,
+    ),
+    own("counter", "consensus_operations_committed", "Entries committed.", status?.commit),
+    own(
+      "counter",
+      "consensus_operations_failed",
+      "Commands refused when they were applied.",
+      counts?.commands_refused,
+    ),
+    own(
+      "counter",
+      "consensus_partitions_detected",
+      "Times that a peer, or every leader, was silent for the detection period; since this instance started.",
+      engine?.members.partitions.detected,
+    ),
+    own("gauge", "consensus_log_size", "Entries in the log.", store.lastIndex - store.firstIndex + 1),
+    family(
+      "consensus_leader_id",
+      "gauge",
+      "The leader this replica knows, as a label.",
+      status?.leader === undefined ? [] : [[1, { ...node, leader_id: nameOf(status.leader) }]],
+    ),
+    own("gauge", "consensus_is_leader", "1 on the leader.", status?.role === "leader" ? 1 : 0),
+    own("gauge", "consensus_current_term", "Raft term.", status?.term),
+    own(
+      "gauge",
+      "consensus_partition_state",
+      "0 healthy, 1 recovering, 2 partitioned.",
+      { healthy: 0, recovering: 1, partitioned: 2 }[partitionState(view)],
+    ),
+    shared(
+      "gauge",
+      "cluster_healthy_nodes",
+      "Members heard within the detection period.",
+      engine?.members.reachable,
+    ),
+    shared("gauge", "cluster_total_nodes", "Members of the group.", engine?.members.ids.length),
     family(
       "raft_state",
       "gauge",
       "1 for the role that this replica has.",
       STATES.map((state) => [status?.role === state ? 1 : 0, { ...node, state }] as const),
     ),
-    family("raft_term", "gauge", "Current term.", [[status?.term ?? 0, node]]),
-    histogram("raft_append_latency_seconds", "From write to flush of a batch.", node, engine?.appendLatency),
+    own("gauge", "raft_term", "Current term.", status?.term),
+    histogram(
+      "raft_append_latency_seconds",
+      "From write to flush of a batch.",
+      node,
+      engine?.batches.appendLatency,
+    ),
     histogram(
       "raft_commit_latency_seconds",
       "From append to apply of a command, on the leader.",
       node,
-      engine?.commitLatency,
+      engine?.batches.commitLatency,
     ),
-    family("raft_commit_index", "gauge", "Highest index known to be committed.", [
-      [status?.commit ?? 0, node],
-    ]),
-    family("raft_applied_index", "gauge", "Highest index applied.", [[engine?.appliedIndex ?? 0, node]]),
-    family("raft_elections_won_total", "counter", "Elections won since this instance started.", [
-      [engine?.counters.elections ?? 0, node],
-    ]),
+    own("gauge", "raft_commit_index", "Highest index known to be committed.", status?.commit),
+    own("gauge", "raft_applied_index", "Highest index applied.", engine?.appliedIndex),
+    own(
+      "counter",
+      "raft_elections_won_total",
+      "Elections won since this instance started.",
+      engine?.reigns.won,
+    ),
     family(
       "raft_peer_lag",
       "gauge",
       "Entries a follower lacks, as its leader knows.",
-      progress.map(
-        ([peer, { matched }]) =>
-          [(status?.lastLog.index ?? 0) - matched, { ...node, peer: nameOf(peer) }] as const,
-      ),
+      status?.role === "leader"
+        ? Array.from(status.progress, ([peer, { matched }]) => [
+            last - matched,
+            { ...node, peer: nameOf(peer) },
+          ])
+        : [],
     ),
-    family("raft_batches_total", "counter", "Batches appended as leader.", [
-      [engine?.counters.batches ?? 0, node],
-    ]),
-    family("raft_batched_commands_total", "counter", "Commands in those batches.", [
-      [engine?.counters.commands ?? 0, node],
-    ]),
+    own("counter", "raft_batches_total", "Batches appended as leader.", engine?.batches.batches),
+    own("counter", "raft_batched_commands_total", "Commands in those batches.", engine?.batches.commands),
     family(
       "troika_tasks",
       "gauge",
       "Tasks by status.",
-      tasks.map(([state, count]) => [count, { status: state }] as const),
+      Object.entries(counts?.tasks ?? {}).map(([state, count]) => [count, { status: state }] as const),
     ),
-    family("troika_events_total", "counter", "Critical events kept.", [
-      [engine?.coordinator.eventCount ?? 0],
-    ]),
-    family(
-      "troika_invocation_subrequests_max",
+    shared("counter", "troika_events_total", "Critical events kept.", engine?.coordinator.eventCount),
+    own(
       "gauge",
+      "troika_invocation_subrequests_max",
       "Most subrequests that one invocation had to carry.",
-      [[engine?.chain.longest ?? 0, node]],
+      engine?.chain.longest,
     ),
-    family("storage_rows_written_total", "counter", "Rows written since this instance started.", [
-      [store.rowsWritten, node],
-    ]),
-    family("storage_database_bytes", "gauge", "Size of the database.", [[store.databaseBytes, node]]),
+    own(
+      "counter",
+      "storage_rows_written_total",
+      "Rows written since this instance started.",
+      store.rowsWritten,
+    ),
+    own("gauge", "storage_database_bytes", "Size of the database.", store.databaseBytes),
   ].join("");
 }

@@ -31,9 +31,11 @@ function reach(view: ReplicaView): "healthy" | "electing" | "cut-off" {
   const { engine, configuration, now } = view;
   if (!engine) return "cut-off";
   const { role, leader } = engine.raft.status;
-  if (role === "leader") return engine.reachesMajority ? "healthy" : "electing";
+  if (role === "leader") return engine.members.reachesMajority ? "healthy" : "electing";
   if (leader === undefined)
-    return now - engine.leaderlessSince > configuration.partition_detection_ms ? "cut-off" : "electing";
+    return now - engine.reigns.leaderlessSince > configuration.partition_detection_ms
+      ? "cut-off"
+      : "electing";
   const silent = now - engine.peers.heardAt(leader);
   if (silent <= configuration.election_ms[1]) return "healthy";
   return silent > configuration.partition_detection_ms ? "cut-off" : "electing";
@@ -95,7 +97,7 @@ export function healthOf(view: ReplicaView): Record<string, unknown> {
         counts?.tasks_assigned_before ?? 0,
       ),
       assignments_failed: counts?.assignments_failed ?? 0,
-      poll_cycles: engine?.counters.pulls ?? 0,
+      poll_cycles: engine?.pulls ?? 0,
     },
     ...(reason === undefined ? {} : { reason }),
   };

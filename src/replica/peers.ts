@@ -44,6 +44,11 @@ interface PeerState {
   heardAt: number;
 }
 
+/** The Raft identity of a member. */
+export function idOf({ name, incarnation }: { readonly name: string; readonly incarnation: string }): string {
+  return `${name}.${incarnation}`;
+}
+
 /** The name of the replica behind a Raft identity. */
 export function nameOf(id: string): string {
   const dot = id.lastIndexOf(".");

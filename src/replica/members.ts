@@ -1,0 +1,74 @@
+/** Who takes part in the group, by the configuration in force, and whom of them this replica hears. */
+import type { Command } from "../coordinator/commands.ts";
+import { isQuorum, type Raft, type Configuration as RaftConfiguration, replicasOf } from "../raft/index.ts";
+import { Partitions } from "./partitions.ts";
+import type { Peers } from "./peers.ts";
+import type { Reigns } from "./reigns.ts";
+
+export interface MembersOptions {
+  readonly id: string;
+  readonly raft: Raft<Command>;
+  readonly peers: Peers;
+  readonly reigns: Reigns;
+  readonly now: () => number;
+  readonly heartbeat_ms: number;
+  readonly loyalty_ms: number;
+  readonly partition_detection_ms: number;
+}
+
+export class Members {
+  readonly partitions: Partitions;
+  readonly #options: MembersOptions;
+  #lookedAt = 0;
+
+  constructor(options: MembersOptions) {
+    this.#options = options;
+    this.partitions = new Partitions(options.partition_detection_ms);
+  }
+
+  get configuration(): RaftConfiguration {
+    const { raft, id } = this.#options;
+    const { configuration } = raft.status;
+    if (!configuration) throw new Error(`${id} has no configuration, though it was founded`);
+    return configuration;
+  }
+
+  /** Raft identities of everybody who receives the log, this replica included. */
+  get ids(): readonly string[] {
+    return replicasOf(this.configuration);
+  }
+
+  /** Whether a majority has been heard within the loyalty period; this replica hears itself. */
+  get reachesMajority(): boolean {
+    const { now, loyalty_ms } = this.#options;
+    const since = now() - loyalty_ms;
+    return isQuorum(this.configuration, (member) => this.#heardSince(member, since));
+  }
+
+  /** How many have been heard within the detection period. */
+  get reachable(): number {
+    const { now, partition_detection_ms } = this.#options;
+    const since = now() - partition_detection_ms;
+    return this.ids.filter((member) => this.#heardSince(member, since)).length;
+  }
+
+  /** Looks for partitions as of `now` on the engine's clock: often enough for the detection period, and not more often. */
+  look(now: number): void {
+    const { id, peers, reigns, heartbeat_ms } = this.#options;
+    if (now - this.#lookedAt < heartbeat_ms) return;
+    this.#lookedAt = now;
+    const { role, leader } = reigns.current;
+    const others = this.ids.filter((member) => member !== id);
+    this.partitions.look({
+      now,
+      leads: role === "leader",
+      peers: new Map(others.map((member) => [member, peers.heardAt(member)])),
+      leaderlessSince: leader === undefined ? reigns.leaderlessSince : undefined,
+    });
+  }
+
+  #heardSince(member: string, since: number): boolean {
+    const { id, peers } = this.#options;
+    return member === id || peers.heardAt(member) >= since;
+  }
+}
