@@ -46,6 +46,7 @@ export const circuitView = z
   .object({
     name: z.string(),
     circuit_type: z.string(),
+    description: z.string(),
     vk_hash: z.string().describe("SHA-256 of the verifying key; provers announce it."),
     setup: z.string().describe("How the keys were made."),
     statement: z

@@ -18,8 +18,17 @@ import { noRoom, submitTask } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
 import { wouldGrant } from "./grant.ts";
+import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
 import { leaseStanding, tasksPage, taskView, workersPage, workerView } from "./queries.ts";
-import type { EventRecord, Instant, RecordKey, Records, TaskRecord, WorkerRecord } from "./records.ts";
+import type {
+  EventRecord,
+  Instant,
+  MemberRecord,
+  RecordKey,
+  Records,
+  TaskRecord,
+  WorkerRecord,
+} from "./records.ts";
 import { State } from "./state.ts";
 import type { Backlog, Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
 
@@ -32,6 +41,10 @@ export interface Coordinator {
    * know, before anything has changed.
    */
   apply(command: Command, place: EntryPlace): Applied;
+  /**
+   * Takes note of the members from the entry `index` on, the founding ones at 0. What was noted before changes nothing.
+   */
+  configure(members: readonly MemberRole[], index: number): readonly MemberChange[];
   /**
    * Keys of the records changed since the last call, each once; a record that is gone is named as well. Only with
    * this call do the records hold the counters of all commands applied: build anew from them right after it.
@@ -46,6 +59,13 @@ export interface Coordinator {
   worker(worker_id: string): WorkerView | undefined;
   /** In order of their names. */
   workers(): readonly WorkerView[];
+  /** Also those that were removed. */
+  members(): readonly MemberRecord[];
+  member(replica_id: string): MemberRecord | undefined;
+  /** Entry of the newest configuration. */
+  readonly configuredIndex: number;
+  /** Where the platform was asked to run a replica that was added. */
+  location(node_id: string): string | undefined;
   /** Up to `limit` Critical events with a `seq` after `after`, oldest first. */
   events(after: number, limit: number): readonly EventRecord[];
   readonly eventCount: number;
@@ -84,6 +104,7 @@ export interface Coordinator {
 export function createCoordinator({ records }: { readonly records: Records }): Coordinator {
   const state = new State(records);
   const answers = new Answers(state, records.live("commands"));
+  const register = new MemberRegister(state, records.live("members"));
 
   return {
     apply(command, place) {
@@ -94,11 +115,12 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       if (known !== undefined) return known;
       const client_key = "client_key" in command ? command.client_key : undefined;
       const first = client_key && answers.ofKey(client_key);
-      const applied = first ?? { outcome: carryOut(state, command, place), replayed: false };
+      const applied = first ?? { outcome: carryOut(state, register, command, place), replayed: false };
       if (applied.outcome.type === "refused") state.commands_refused++;
       answers.remember(command, applied, place, first === undefined ? client_key : undefined);
       return applied;
     },
+    configure: (members, index) => register.configure(members, index),
     takeChanges: () => state.settle(answers.positions),
 
     query(query) {
@@ -126,6 +148,12 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       return worker && workerView(state, worker);
     },
     workers: () => state.workers().map((worker) => workerView(state, worker)),
+    members: () => register.all(),
+    member: (replica_id) => register.get(replica_id),
+    get configuredIndex() {
+      return register.index;
+    },
+    location: (node_id) => register.location(node_id),
     events: (after, limit) => eventsAfter(state, after, limit),
     get eventCount() {
       return state.event_count;
@@ -162,7 +190,7 @@ export function createCoordinator({ records }: { readonly records: Records }): C
   };
 }
 
-function carryOut(state: State, command: Command, place: EntryPlace): Outcome {
+function carryOut(state: State, register: MemberRegister, command: Command, place: EntryPlace): Outcome {
   switch (command.type) {
     case "submit-task":
       return submitTask(state, command, place);
@@ -190,6 +218,8 @@ function carryOut(state: State, command: Command, place: EntryPlace): Outcome {
       return removeWorker(state, command);
     case "append-event":
       return appendEvent(state, command, place);
+    case "describe-member":
+      return register.describe(command);
   }
 }
 
@@ -207,6 +237,7 @@ const TYPES: ReadonlySet<string> = new Set<Command["type"]>([
   "drain-worker",
   "remove-worker",
   "append-event",
+  "describe-member",
 ]);
 
 /** Whether this version can apply a command. Whoever appends one asks first: what is committed must be applied. */
