@@ -6,6 +6,7 @@ import {
   submission,
   submissionOptions,
   taskAnswer,
+  taskChanged,
   taskList,
   taskListParameters,
   taskParameters,
@@ -75,4 +76,22 @@ export const getProof: Declaration = {
   query: taskParameters,
   answers: { 200: { is: "The proof.", body: groth16Proof, headers: READ_HEADERS } },
   problems: ["task-not-found", "proof-not-found", ...READ_PROBLEMS],
+};
+
+export const cancelTask: Declaration = {
+  id: "cancelTask",
+  tag: "Tasks",
+  summary: "Cancel a task that has not ended",
+  details: "Reaches a running prover with its next heartbeat. Repeating it is harmless.",
+  answers: { 200: { is: "It is cancelled.", body: taskChanged } },
+  problems: ["task-not-found", "task-conflict", ...WRITE_PROBLEMS],
+};
+
+export const retryTask: Declaration = {
+  id: "retryTask",
+  tag: "Tasks",
+  summary: "Run a failed, cancelled or expired task again",
+  details: "Repeating it is harmless.",
+  answers: { 200: { is: "It waits for a prover again.", body: taskChanged } },
+  problems: ["task-not-found", "task-conflict", ...WRITE_PROBLEMS],
 };
