@@ -1,7 +1,7 @@
 /** The group as one request sees it: commands, reads and observations, with failures already in words. */
-import { NODE_ID } from "../api/cluster.ts";
 import { type Configuration, replicaNames } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
+import { NODE_ID } from "../api/members.ts";
 import { type Problem, problem } from "../api/problem.ts";
 import type { Command } from "../coordinator/commands.ts";
 import type {

@@ -3,7 +3,7 @@
  * while; at the end nothing that was acknowledged is missing, doubled or in another order, wherever it is read.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ClusterView } from "../../src/api/cluster.ts";
+import type { ClusterView } from "../../src/api/members.ts";
 import { acknowledged, type Cluster, event, eventually, ready, startCluster } from "./harness.ts";
 import { loseStorage } from "./storage.ts";
 

@@ -1,10 +1,11 @@
 /** Who takes part in the group, who leads it, and the operator's changes of both. */
-import { type ClusterView, leaderTransfer, memberAddition, NODE_ID } from "../../api/cluster.ts";
+import { type ClusterView, leaderTransfer, memberAddition, NODE_ID } from "../../api/members.ts";
 import { type Problem, problem } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
 import type { Change } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
+import * as declared from "../declarations/members.ts";
 import { observe } from "./cluster.ts";
 
 async function overview(context: RequestContext): Promise<Response | Problem> {
@@ -48,9 +49,39 @@ async function transfer(context: RequestContext): Promise<Response | Problem> {
 }
 
 export const memberRoutes: readonly Route[] = [
-  { method: "GET", path: "/api/v1/cluster", handle: overview },
-  { method: "POST", path: "/api/v1/cluster/members", handle: add },
-  { method: "POST", path: "/api/v1/cluster/members/:id/promote", handle: changeOf("promote") },
-  { method: "DELETE", path: "/api/v1/cluster/members/:id", handle: changeOf("remove") },
-  { method: "POST", path: "/api/v1/cluster/leader/transfer", handle: transfer },
+  {
+    method: "GET",
+    path: "/api/v1/cluster",
+    access: "any",
+    declares: declared.getCluster,
+    handle: overview,
+  },
+  {
+    method: "POST",
+    path: "/api/v1/cluster/members",
+    access: "operator",
+    declares: declared.addMember,
+    handle: add,
+  },
+  {
+    method: "POST",
+    path: "/api/v1/cluster/members/:id/promote",
+    access: "operator",
+    declares: declared.promoteMember,
+    handle: changeOf("promote"),
+  },
+  {
+    method: "DELETE",
+    path: "/api/v1/cluster/members/:id",
+    access: "operator",
+    declares: declared.removeMember,
+    handle: changeOf("remove"),
+  },
+  {
+    method: "POST",
+    path: "/api/v1/cluster/leader/transfer",
+    access: "operator",
+    declares: declared.transferLeadership,
+    handle: transfer,
+  },
 ];
