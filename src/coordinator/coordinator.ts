@@ -18,6 +18,7 @@ import { noRoom, submitTask } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
 import { wouldGrant } from "./grant.ts";
+import { Operations } from "./operations.ts";
 import { leaseStanding, tasksPage, taskView, workersPage, workerView } from "./queries.ts";
 import type { EventRecord, Instant, RecordKey, Records, TaskRecord, WorkerRecord } from "./records.ts";
 import { State } from "./state.ts";
@@ -84,22 +85,24 @@ export interface Coordinator {
 export function createCoordinator({ records }: { readonly records: Records }): Coordinator {
   const state = new State(records);
   const answers = new Answers(state, records.live("commands"));
+  const operations = new Operations(state);
 
   return {
     apply(command, place) {
       check(command, place);
       state.advance(place.time);
       answers.expire();
+      operations.expire();
       const known = answers.ofCommand(command.id);
       if (known !== undefined) return known;
       const client_key = "client_key" in command ? command.client_key : undefined;
       const first = client_key && answers.ofKey(client_key);
-      const applied = first ?? { outcome: carryOut(state, command, place), replayed: false };
+      const applied = first ?? { outcome: carryOut(state, operations, command, place), replayed: false };
       if (applied.outcome.type === "refused") state.commands_refused++;
       answers.remember(command, applied, place, first === undefined ? client_key : undefined);
       return applied;
     },
-    takeChanges: () => state.settle(answers.positions),
+    takeChanges: () => state.settle({ ...answers.positions, ...operations.stored }),
 
     query(query) {
       switch (query.type) {
@@ -117,6 +120,10 @@ export function createCoordinator({ records }: { readonly records: Records }): C
           return this.worker(query.worker_id) ?? null;
         case "workers":
           return workersPage(state, query);
+        case "operation":
+          return operations.view(query.operation_id);
+        case "operations":
+          return operations.page(query);
       }
     },
     task: (task_id) => state.task(task_id),
@@ -162,7 +169,7 @@ export function createCoordinator({ records }: { readonly records: Records }): C
   };
 }
 
-function carryOut(state: State, command: Command, place: EntryPlace): Outcome {
+function carryOut(state: State, operations: Operations, command: Command, place: EntryPlace): Outcome {
   switch (command.type) {
     case "submit-task":
       return submitTask(state, command, place);
@@ -190,6 +197,8 @@ function carryOut(state: State, command: Command, place: EntryPlace): Outcome {
       return removeWorker(state, command);
     case "append-event":
       return appendEvent(state, command, place);
+    case "put-operation":
+      return operations.put(command, place);
   }
 }
 
@@ -207,6 +216,7 @@ const TYPES: ReadonlySet<string> = new Set<Command["type"]>([
   "drain-worker",
   "remove-worker",
   "append-event",
+  "put-operation",
 ]);
 
 /** Whether this version can apply a command. Whoever appends one asks first: what is committed must be applied. */
