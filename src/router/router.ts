@@ -22,6 +22,7 @@ import { circuitRoutes } from "./routes/circuits.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { leaseRoutes } from "./routes/leases.ts";
+import { operationRoutes } from "./routes/operations.ts";
 import { taskRoutes } from "./routes/tasks.ts";
 import { workerRoutes } from "./routes/workers.ts";
 import type { Transport } from "./transport.ts";
@@ -32,6 +33,7 @@ const routes: readonly Route[] = [
   ...workerRoutes,
   ...leaseRoutes,
   ...eventRoutes,
+  ...operationRoutes,
   ...circuitRoutes,
 ];
 

@@ -11,11 +11,18 @@ import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
 import { type Computed, statements, tooBusy } from "../gate.ts";
-import { clientKey, command, expectOutcome, refusal, replayHeader, waitMs } from "../requests.ts";
+import {
+  clientKey,
+  command,
+  expectOutcome,
+  readHeaders,
+  refusal,
+  replayHeader,
+  waitMs,
+} from "../requests.ts";
 
 const POLL_PAUSE_MS_FIRST = 50;
 const POLL_PAUSE_MS_MAX = 500;
-const READ_HEADER = "x-raft-applied-index";
 
 /** A small input is not worth waiting for others: its first step is all. */
 async function statementOf(steps: Steps<Statement>, deadline: number): Promise<Computed<Statement>> {
@@ -131,10 +138,6 @@ async function untilEnded(
     if (task === null || endedStatuses.has(task.status)) return undefined;
     await new Promise((resolve) => setTimeout(resolve, Math.min(pause_ms, left_ms)));
   }
-}
-
-function readHeaders(read: Answer): Readonly<Record<string, string>> {
-  return { [READ_HEADER]: String(read.applied_index) };
 }
 
 async function getTask(context: RequestContext): Promise<Response | Problem> {
