@@ -123,6 +123,12 @@ export interface AppendEvent extends CommandBase {
   readonly body: string;
   readonly client_key?: ClientKey;
 }
+/** Where the platform was asked to run a replica. */
+export interface DescribeMember extends CommandBase {
+  readonly type: "describe-member";
+  readonly node_id: string;
+  readonly location_hint: string;
+}
 
 /** The id makes it idempotent: the first result is given again to whoever repeats type and payload under it. */
 export interface PutOperation extends CommandBase {
@@ -151,7 +157,8 @@ export type Command =
   | DrainWorker
   | RemoveWorker
   | AppendEvent
-  | PutOperation;
+  | PutOperation
+  | DescribeMember;
 
 type Body<C> = C extends Command ? Omit<C, "v" | "id"> : never;
 /** What is to be done, before whoever proposes it gives it an id. */

@@ -18,9 +18,18 @@ import { noRoom, submitTask } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
 import { wouldGrant } from "./grant.ts";
+import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
 import { Operations } from "./operations.ts";
 import { leaseStanding, tasksPage, taskView, workersPage, workerView } from "./queries.ts";
-import type { EventRecord, Instant, RecordKey, Records, TaskRecord, WorkerRecord } from "./records.ts";
+import type {
+  EventRecord,
+  Instant,
+  MemberRecord,
+  RecordKey,
+  Records,
+  TaskRecord,
+  WorkerRecord,
+} from "./records.ts";
 import { State } from "./state.ts";
 import type { Backlog, Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
 
@@ -33,6 +42,10 @@ export interface Coordinator {
    * know, before anything has changed.
    */
   apply(command: Command, place: EntryPlace): Applied;
+  /**
+   * Takes note of the members from the entry `index` on, the founding ones at 0. What was noted before changes nothing.
+   */
+  configure(members: readonly MemberRole[], index: number): readonly MemberChange[];
   /**
    * Keys of the records changed since the last call, each once; a record that is gone is named as well. Only with
    * this call do the records hold the counters of all commands applied: build anew from them right after it.
@@ -47,6 +60,13 @@ export interface Coordinator {
   worker(worker_id: string): WorkerView | undefined;
   /** In order of their names. */
   workers(): readonly WorkerView[];
+  /** Also those that were removed. */
+  members(): readonly MemberRecord[];
+  member(replica_id: string): MemberRecord | undefined;
+  /** Entry of the newest configuration. */
+  readonly configuredIndex: number;
+  /** Where the platform was asked to run a replica that was added. */
+  location(node_id: string): string | undefined;
   /** Up to `limit` Critical events with a `seq` after `after`, oldest first. */
   events(after: number, limit: number): readonly EventRecord[];
   readonly eventCount: number;
@@ -86,6 +106,8 @@ export function createCoordinator({ records }: { readonly records: Records }): C
   const state = new State(records);
   const answers = new Answers(state, records.live("commands"));
   const operations = new Operations(state);
+  const register = new MemberRegister(state, records.live("members"));
+  const parts = { state, operations, register };
 
   return {
     apply(command, place) {
@@ -97,11 +119,12 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       if (known !== undefined) return known;
       const client_key = "client_key" in command ? command.client_key : undefined;
       const first = client_key && answers.ofKey(client_key);
-      const applied = first ?? { outcome: carryOut(state, operations, command, place), replayed: false };
+      const applied = first ?? { outcome: carryOut(parts, command, place), replayed: false };
       if (applied.outcome.type === "refused") state.commands_refused++;
       answers.remember(command, applied, place, first === undefined ? client_key : undefined);
       return applied;
     },
+    configure: (members, index) => register.configure(members, index),
     takeChanges: () => state.settle({ ...answers.positions, ...operations.stored }),
 
     query(query) {
@@ -133,6 +156,12 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       return worker && workerView(state, worker);
     },
     workers: () => state.workers().map((worker) => workerView(state, worker)),
+    members: () => register.all(),
+    member: (replica_id) => register.get(replica_id),
+    get configuredIndex() {
+      return register.index;
+    },
+    location: (node_id) => register.location(node_id),
     events: (after, limit) => eventsAfter(state, after, limit),
     get eventCount() {
       return state.event_count;
@@ -169,7 +198,14 @@ export function createCoordinator({ records }: { readonly records: Records }): C
   };
 }
 
-function carryOut(state: State, operations: Operations, command: Command, place: EntryPlace): Outcome {
+/** Those parts of the machine that commands change. */
+interface Parts {
+  readonly state: State;
+  readonly operations: Operations;
+  readonly register: MemberRegister;
+}
+
+function carryOut({ state, operations, register }: Parts, command: Command, place: EntryPlace): Outcome {
   switch (command.type) {
     case "submit-task":
       return submitTask(state, command, place);
@@ -199,6 +235,8 @@ function carryOut(state: State, operations: Operations, command: Command, place:
       return appendEvent(state, command, place);
     case "put-operation":
       return operations.put(command, place);
+    case "describe-member":
+      return register.describe(command);
   }
 }
 
@@ -217,6 +255,7 @@ const TYPES: ReadonlySet<string> = new Set<Command["type"]>([
   "remove-worker",
   "append-event",
   "put-operation",
+  "describe-member",
 ]);
 
 /** Whether this version can apply a command. Whoever appends one asks first: what is committed must be applied. */

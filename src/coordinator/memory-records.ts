@@ -16,6 +16,8 @@ export function createMemoryRecords(): Records {
     operations: new Map(),
     operation_order: new Map(),
     commands: new Map(),
+    members: new Map(),
+    locations: new Map(),
     meta: new Map(),
   };
   const arrivals: { readonly sequence: number; readonly task_id: string }[] = [];

@@ -158,6 +158,22 @@ export interface ContentRecord {
   readonly task_id: string;
 }
 
+/** A replica that takes part, or did: its id is never used again. */
+export interface MemberRecord {
+  readonly v: 1;
+  readonly replica_id: string;
+  readonly node_id: string;
+  readonly role: "voter" | "learner" | "removed";
+  /** The configuration that gave it this role; 0 for the founding. */
+  readonly log_index: number;
+}
+
+export interface LocationRecord {
+  readonly v: 1;
+  readonly node_id: string;
+  readonly location_hint: string;
+}
+
 /** The first answer given under an idempotency key. */
 export interface AnswerRecord {
   readonly v: 1;
@@ -234,6 +250,10 @@ export interface RecordTypes {
   operation_order: BucketRecord<OperationEntry>;
   /** Buckets of command ids with their answers, kept 60 s, by number. */
   commands: BucketRecord<CommandAnswer>;
+  /** By replica id. */
+  members: MemberRecord;
+  /** By node id. */
+  locations: LocationRecord;
   /** One record, `meta`. Brought up to date by `takeChanges`, not by every command. */
   meta: MetaRecord;
 }
@@ -251,7 +271,7 @@ export interface Records {
   delete(table: Table, key: string): void;
   /**
    * All records that must be in memory for the state machine to work, in any order: at start-up only, and only of
-   * `tasks` (at least those that have not ended), `workers` and `commands`.
+   * `tasks` (at least those that have not ended), `workers`, `members` and `commands`.
    */
   live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]>;
   /** Tasks with a smaller `sequence` than `before` (default: all), newest first, read as the caller goes on. */

@@ -63,8 +63,9 @@ export class Gate {
         this.#slots = [...this.#slots, slot];
         return slot;
       }
-      if (now + look_ms >= deadline) return undefined;
-      await pause(look_ms * (0.5 + Math.random()));
+      const pause_ms = look_ms * (0.5 + Math.random());
+      if (now + pause_ms >= deadline) return undefined;
+      await pause(pause_ms);
     }
   }
 }

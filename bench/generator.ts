@@ -1,0 +1,75 @@
+/**
+ * The load generator that drives every system alike: a closed loop of so many connections, each of which sends its next
+ * request when it has the answer to the last one. What is counted was acknowledged within the time.
+ */
+import { createHistogram } from "node:perf_hooks";
+import { Pool } from "undici";
+
+export interface Load {
+  readonly connections: number;
+  readonly seconds: number;
+  /** Not counted. */
+  readonly warmup_seconds?: number;
+}
+
+export interface Measured {
+  readonly per_second: number;
+  readonly p50_ms: number;
+  readonly p95_ms: number;
+  readonly p99_ms: number;
+  readonly count: number;
+}
+
+/** One request of one connection; resolves when it is acknowledged, rejects when it is not. */
+export type Send = (connection: number) => Promise<void>;
+
+export async function drive(
+  send: Send,
+  { connections, seconds, warmup_seconds = 1 }: Load,
+): Promise<Measured> {
+  const histogram = createHistogram();
+  const begins = performance.now() + warmup_seconds * 1000;
+  const ends = begins + seconds * 1000;
+  let count = 0;
+  const loop = async (connection: number): Promise<void> => {
+    for (;;) {
+      const sent = performance.now();
+      if (sent >= ends) return;
+      await send(connection);
+      const answered = performance.now();
+      if (sent < begins || answered > ends) continue;
+      count++;
+      histogram.record(Math.max(1, Math.round((answered - sent) * 1000)));
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, (_, connection) => loop(connection)));
+  if (count === 0) throw new Error(`nothing was acknowledged within ${seconds} s`);
+  const ms = (percentile: number): number => histogram.percentile(percentile) / 1000;
+  return { per_second: count / seconds, p50_ms: ms(50), p95_ms: ms(95), p99_ms: ms(99), count };
+}
+
+export interface Http {
+  /** The parsed answer; anything but a 2xx is an error with the status and the text in it. */
+  post<Body = unknown>(path: string, body: unknown): Promise<Body>;
+  get<Body = unknown>(path: string): Promise<Body>;
+  close(): Promise<void>;
+}
+
+/** Keeps so many connections open and never has two requests on one of them. */
+export function httpTo(url: string, connections: number): Http {
+  const pool = new Pool(url, { connections, pipelining: 1 });
+  const ask = async <Body>(method: "GET" | "POST", path: string, body?: string): Promise<Body> => {
+    const headers = body === undefined ? {} : { "content-type": "application/json" };
+    const response = await pool.request({ method, path, headers, ...(body === undefined ? {} : { body }) });
+    const text = await response.body.text();
+    if (response.statusCode < 200 || response.statusCode > 299) {
+      throw new Error(`${method} ${url}${path}: ${response.statusCode} ${text}`);
+    }
+    return (text === "" ? undefined : JSON.parse(text)) as Body;
+  };
+  return {
+    post: (path, body) => ask("POST", path, JSON.stringify(body)),
+    get: (path) => ask("GET", path),
+    close: () => pool.close(),
+  };
+}
