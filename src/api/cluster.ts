@@ -40,6 +40,8 @@ export type Status = z.output<typeof status>;
 export interface CircuitView {
   readonly name: string;
   readonly circuit_type: string;
+  /** What a proof says, in one sentence. */
+  readonly description: string;
   readonly vk_hash: string;
   readonly setup: string;
   /** What a proof states: its public signals in their order. */

@@ -170,6 +170,19 @@ describe("a leader that restarts", () => {
       }
     }
   });
+
+  test("trap 46: woken by being told to campaign it resumes, and does not depose itself", () => {
+    const { disk } = led();
+    const a = new Replica(
+      "a",
+      { hardState: disk.durable.hardState, entries: disk.entries },
+      { ...resuming, startQuiesced: true },
+    );
+    a.raft.campaign();
+    const sent = a.pump();
+    expect(a.status).toMatchObject({ role: "leader", term: 1 });
+    expect(sent.map(({ type }) => type)).toEqual(["append-request", "append-request"]);
+  });
 });
 
 test("under random faults, with every message repeated into later lives, no read is stale", () => {

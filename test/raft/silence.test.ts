@@ -154,6 +154,21 @@ describe("a group", () => {
     expect(group.get("b").raft.wakeAt).toBeGreaterThanOrEqual(group.now + electionTimeout[0]);
   });
 
+  test("goes on if it is asked for something in the same event in which the last follower agrees", () => {
+    const group = new Group(voters("a", "b", "c"), { timing });
+    const a = group.elect("a");
+    group.loses = ({ type, from }) => type === "heartbeat-response" && from === "c";
+    group.pass(quiesceAfter + heartbeatInterval);
+    const [proposal] = heartbeatsOf(a).filter(({ to, quiesce }) => to === "c" && quiesce);
+    if (proposal === undefined) throw new Error("silence was not proposed");
+    a.raft.step({ ...heartbeatAnswer(["c", "a", 1], proposal.round), quiesced: true });
+    a.raft.readIndex("r");
+    group.heal();
+    group.settle();
+    expect(a.status.quiesced).toBe(false);
+    expect(a.reads).toMatchObject([{ type: "granted", id: "r" }]);
+  });
+
   test("goes on if a proposal comes first, which a follower that had agreed hears of with a heartbeat", () => {
     const group = new Group(voters("a", "b", "c"), { timing });
     const a = group.elect("a");

@@ -9,9 +9,9 @@ import { answer, type RequestContext, type Route } from "../context.ts";
 import { tooBusy, verifications } from "../gate.ts";
 
 function render(circuit: Circuit): CircuitView {
-  const { name, circuit_type, vk_hash, setup, signals, input } = circuit;
+  const { name, circuit_type, description, vk_hash, setup, signals, input } = circuit;
   const input_schema = z.toJSONSchema(input, { io: "input", unrepresentable: "any" });
-  return { name, circuit_type, vk_hash, setup, statement: signals, input_schema };
+  return { name, circuit_type, description, vk_hash, setup, statement: signals, input_schema };
 }
 
 function unknown(name: string): Problem {
