@@ -80,6 +80,15 @@ export const operationView = operationStanding.extend({
 });
 export type OperationView = z.output<typeof operationView>;
 
+/** `GET /api/v1/operations/{id}` */
+export const operationFound = operationView.extend({ request_id: z.string() });
+
+export const operationList = z.object({
+  items: z.array(operationView),
+  next_cursor: z.string().optional().describe("The `after` of the next page; absent on the last."),
+  request_id: z.string(),
+});
+
 export const operationReadParameters = z.object({ consistency: consistencyParameter });
 
 export const operationListParameters = z.object({

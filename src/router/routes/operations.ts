@@ -14,6 +14,7 @@ import type { PutOperation } from "../../coordinator/commands.ts";
 import { compactJson, ITEM_BYTES_MAX, invalidBody, readJson } from "../body.ts";
 import type { Result } from "../cluster.ts";
 import { answer, answerText, type RequestContext, type Route, streamedAnswer } from "../context.ts";
+import * as declared from "../declarations/operations.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
 import { command, expectOutcome, readHeaders, refusal, replayHeader } from "../requests.ts";
 
@@ -127,8 +128,32 @@ async function exportAll(context: RequestContext): Promise<Response | Problem> {
 }
 
 export const operationRoutes: readonly Route[] = [
-  { method: "GET", path: "/api/v1/operations/export", handle: exportAll },
-  { method: "GET", path: "/api/v1/operations", handle: list },
-  { method: "PUT", path: "/api/v1/operations/:operation_id", handle: put },
-  { method: "GET", path: "/api/v1/operations/:operation_id", handle: get },
+  {
+    method: "GET",
+    path: "/api/v1/operations/export",
+    access: "any",
+    declares: declared.exportOperations,
+    handle: exportAll,
+  },
+  {
+    method: "GET",
+    path: "/api/v1/operations",
+    access: "any",
+    declares: declared.listOperations,
+    handle: list,
+  },
+  {
+    method: "PUT",
+    path: "/api/v1/operations/:operation_id",
+    access: "submitter",
+    declares: declared.putOperation,
+    handle: put,
+  },
+  {
+    method: "GET",
+    path: "/api/v1/operations/:operation_id",
+    access: "any",
+    declares: declared.getOperation,
+    handle: get,
+  },
 ];
