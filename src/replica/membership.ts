@@ -162,6 +162,7 @@ export class Membership {
     if (location_hint !== undefined && coordinator().location(node_id) !== location_hint) {
       const id = crypto.randomUUID();
       const described = await batches.propose({ v: 1, id, type: "describe-member", node_id, location_hint });
+      if (described.type === "appended") throw new Error("an answer was given before the entry was applied");
       if (described.type !== "applied") return described;
     }
     if ((await this.#order(node_id, incarnation, "join")) === undefined) {
