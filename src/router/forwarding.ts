@@ -3,6 +3,7 @@
  * next one, and when an answer is overdue asks everybody who leads: another leader gets the same command as well, the
  * same one is waited for. Repeats carry the same command id, so they are harmless.
  */
+import { NODE_ID } from "../api/members.ts";
 import type { Declined, Leadership, ReplicaName } from "../replica/rpc.ts";
 import { type Attempt, type AttemptResult, startAttempt } from "./attempt.ts";
 import { type Group, probeLeader } from "./group.ts";
@@ -198,7 +199,7 @@ export class Forwarding {
   }
 
   #follow(leader: ReplicaName, from: ReplicaName, term: number): void {
-    if (this.#call.only === true || leader === from) {
+    if (this.#call.only === true || leader === from || !NODE_ID.test(leader)) {
       this.#pause();
       return;
     }
