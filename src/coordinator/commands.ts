@@ -3,10 +3,11 @@
  * decides is decided before a command is proposed and stands in it: applying is a function of state, command and
  * entry alone. Commands carry a version, so that an old log replays under new code to the same state.
  */
-import type { AttemptRecord, Instant, TaskRecord, WorkerRecord } from "./records.ts";
+import type { AttemptRecord, Instant, OperationRecord, TaskRecord, WorkerRecord } from "./records.ts";
 
 interface CommandBase {
-  readonly v: 1;
+  /** Which meaning its type has: `versions.ts` knows them. */
+  readonly v: 1 | 2;
   /** Repeating a command under the same id within 60 s of entry time changes nothing and gives the first answer. */
   readonly id: string;
 }
@@ -40,8 +41,27 @@ export interface SubmitTask extends CommandBase {
     | "max_attempts"
     | "max_runtime_ms"
     | "tags"
-  >;
+    | "deadline"
+  > & {
+    /** Not handed out for so long after it was accepted. */
+    readonly delay_ms?: number;
+  };
   readonly client_key?: ClientKey;
+}
+/** Ends a task that is still open, whoever works on it. */
+export interface CancelTask extends CommandBase {
+  readonly type: "cancel-task";
+  readonly task_id: string;
+}
+/** By hand: a task that ended without a proof waits again, and one that waits need not wait for its time any more. */
+export interface RetryTask extends CommandBase {
+  readonly type: "retry-task";
+  readonly task_id: string;
+}
+/** Proposed by the leader: of the tasks whose delay or whose time is over, so many become pending or expire. */
+export interface AdvanceTasks extends CommandBase {
+  readonly type: "advance-tasks";
+  readonly limit: number;
 }
 export interface RegisterWorker extends CommandBase {
   readonly type: "register-worker";
@@ -130,8 +150,24 @@ export interface DescribeMember extends CommandBase {
   readonly location_hint: string;
 }
 
+/** The id makes it idempotent: the first result is given again to whoever repeats type and payload under it. */
+export interface PutOperation extends CommandBase {
+  readonly type: "put-operation";
+  readonly operation: Pick<
+    OperationRecord,
+    "operation_id" | "type" | "payload_bytes" | "digest" | "schema_version" | "daemon_id" | "timestamp"
+  > & { readonly payload: string };
+  /** How long its result is kept. */
+  readonly ttl_ms: number;
+  /** It fails if its entry is later than this: its sender no longer wants it then. */
+  readonly not_after?: Instant;
+}
+
 export type Command =
   | SubmitTask
+  | CancelTask
+  | RetryTask
+  | AdvanceTasks
   | RegisterWorker
   | GrantLeases
   | StartLeases
@@ -144,6 +180,7 @@ export type Command =
   | DrainWorker
   | RemoveWorker
   | AppendEvent
+  | PutOperation
   | DescribeMember;
 
 type Body<C> = C extends Command ? Omit<C, "v" | "id"> : never;
@@ -166,12 +203,15 @@ export interface LeaseGrant {
 
 /** Why a command was refused by the state machine. The codes are those of the HTTP contract. */
 export type RefusalCode =
+  | "task-not-found"
+  | "task-conflict"
   | "worker-unknown"
   | "boot-superseded"
   | "lease-unknown"
   | "lease-superseded"
   | "proof-mismatch"
-  | "idempotency-key-reused";
+  | "idempotency-key-reused"
+  | "operation-id-reused";
 
 export interface Refused {
   readonly type: "refused";
@@ -186,6 +226,8 @@ export type Outcome =
       readonly cached: boolean;
       readonly status: TaskRecord["status"];
     }
+  /** Cancelled or retried by hand; `status` is what it is now. */
+  | { readonly type: "task-changed"; readonly task_id: string; readonly status: TaskRecord["status"] }
   | { readonly type: "registered"; readonly created: boolean; readonly leases: readonly LeaseGrant[] }
   /** Empty when there is no work, no free slot, or the worker drains. */
   | { readonly type: "granted"; readonly leases: readonly LeaseGrant[] }
@@ -204,6 +246,16 @@ export type Outcome =
       readonly attempt: AttemptRecord;
     }
   | { readonly type: "event-appended"; readonly seq: number; readonly log_index: number }
+  /** What became of an operation under its id: now, or when it was first put. */
+  | {
+      readonly type: "operation-applied";
+      readonly operation_id: string;
+      readonly state: OperationRecord["state"];
+      readonly log_index: number;
+      readonly term: number;
+      /** Why it failed. */
+      readonly error?: string;
+    }
   | { readonly type: "done" }
   | Refused;
 

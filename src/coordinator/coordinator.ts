@@ -14,11 +14,12 @@ import {
   releaseLease,
   startLeases,
 } from "./apply-leases.ts";
-import { noRoom, submitTask } from "./apply-tasks.ts";
+import { advanceTasks, cancelTask, retryTask, submitTask } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
 import { wouldGrant } from "./grant.ts";
 import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
+import { Operations } from "./operations.ts";
 import { leaseStanding, tasksPage, taskView, workersPage, workerView } from "./queries.ts";
 import type {
   EventRecord,
@@ -29,7 +30,9 @@ import type {
   TaskRecord,
   WorkerRecord,
 } from "./records.ts";
+import { noRoom } from "./room.ts";
 import { State } from "./state.ts";
+import { knows } from "./versions.ts";
 import type { Backlog, Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
 
 export type { Applied } from "./answers.ts";
@@ -88,6 +91,8 @@ export interface Coordinator {
    * ask `grantable` again then, which moves it on.
    */
   readonly nextDue: Instant | undefined;
+  /** When the first scheduled task becomes pending or the first task with a deadline expires: see `advance-tasks`. */
+  readonly nextAdvance: Instant | undefined;
 
   /** Current leases of a worker, in the order in which they were granted. */
   leasesOf(worker_id: string): readonly LeaseView[];
@@ -104,24 +109,28 @@ export interface Coordinator {
 export function createCoordinator({ records }: { readonly records: Records }): Coordinator {
   const state = new State(records);
   const answers = new Answers(state, records.live("commands"));
+  const operations = new Operations(state);
   const register = new MemberRegister(state, records.live("members"));
+  const parts = { state, operations, register };
 
   return {
     apply(command, place) {
       check(command, place);
       state.advance(place.time);
+      state.follow(command.v);
       answers.expire();
+      operations.expire();
       const known = answers.ofCommand(command.id);
       if (known !== undefined) return known;
       const client_key = "client_key" in command ? command.client_key : undefined;
       const first = client_key && answers.ofKey(client_key);
-      const applied = first ?? { outcome: carryOut(state, register, command, place), replayed: false };
+      const applied = first ?? { outcome: carryOut(parts, command, place), replayed: false };
       if (applied.outcome.type === "refused") state.commands_refused++;
       answers.remember(command, applied, place, first === undefined ? client_key : undefined);
       return applied;
     },
     configure: (members, index) => register.configure(members, index),
-    takeChanges: () => state.settle(answers.positions),
+    takeChanges: () => state.settle({ ...answers.positions, ...operations.stored }),
 
     query(query) {
       switch (query.type) {
@@ -139,6 +148,10 @@ export function createCoordinator({ records }: { readonly records: Records }): C
           return this.worker(query.worker_id) ?? null;
         case "workers":
           return workersPage(state, query);
+        case "operation":
+          return operations.view(query.operation_id);
+        case "operations":
+          return operations.page(query);
       }
     },
     task: (task_id) => state.task(task_id),
@@ -163,10 +176,9 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     },
 
     noRoom(command, limits) {
-      if (command.type !== "submit-task") return undefined;
-      const { id, client_key } = command;
       const full = noRoom(state, command, limits);
-      if (full === undefined || answers.ofCommand(id) !== undefined) return undefined;
+      if (full === undefined || answers.ofCommand(command.id) !== undefined) return undefined;
+      const client_key = "client_key" in command ? command.client_key : undefined;
       return client_key !== undefined && answers.ofKey(client_key) !== undefined ? undefined : full;
     },
     grantable(worker_id, boot_id, max, now) {
@@ -177,6 +189,10 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     },
     get nextDue() {
       return state.queue.nextDue;
+    },
+    get nextAdvance() {
+      const instants = [state.scheduled.first, state.expiries.first].flatMap((first) => first?.at ?? []);
+      return instants.length === 0 ? undefined : Math.min(...instants);
     },
 
     leasesOf: (worker_id) => state.leasesOf(worker_id),
@@ -190,10 +206,23 @@ export function createCoordinator({ records }: { readonly records: Records }): C
   };
 }
 
-function carryOut(state: State, register: MemberRegister, command: Command, place: EntryPlace): Outcome {
+/** Those parts of the machine that commands change. */
+interface Parts {
+  readonly state: State;
+  readonly operations: Operations;
+  readonly register: MemberRegister;
+}
+
+function carryOut({ state, operations, register }: Parts, command: Command, place: EntryPlace): Outcome {
   switch (command.type) {
     case "submit-task":
       return submitTask(state, command, place);
+    case "cancel-task":
+      return cancelTask(state, command);
+    case "retry-task":
+      return retryTask(state, command);
+    case "advance-tasks":
+      return advanceTasks(state, command);
     case "register-worker":
       return registerWorker(state, command);
     case "grant-leases":
@@ -218,32 +247,11 @@ function carryOut(state: State, register: MemberRegister, command: Command, plac
       return removeWorker(state, command);
     case "append-event":
       return appendEvent(state, command, place);
+    case "put-operation":
+      return operations.put(command, place);
     case "describe-member":
       return register.describe(command);
   }
-}
-
-const TYPES: ReadonlySet<string> = new Set<Command["type"]>([
-  "submit-task",
-  "register-worker",
-  "grant-leases",
-  "start-leases",
-  "complete-lease",
-  "reject-proof",
-  "fail-lease",
-  "release-lease",
-  "expire-lease",
-  "set-worker-state",
-  "drain-worker",
-  "remove-worker",
-  "append-event",
-  "describe-member",
-]);
-
-/** Whether this version can apply a command. Whoever appends one asks first: what is committed must be applied. */
-export function knows(command: Command): boolean {
-  const { v, type } = command as { readonly v: unknown; readonly type: unknown };
-  return v === 1 && typeof type === "string" && TYPES.has(type);
 }
 
 function check(command: Command, { index }: EntryPlace): void {
