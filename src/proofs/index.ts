@@ -1,9 +1,11 @@
 // The circuits that this coordinator knows, by the name that routes and leases use.
 
 import type { Circuit } from "./circuit.ts";
+import { credential } from "./credential/circuit.ts";
 import { merkle } from "./merkle/circuit.ts";
 import { preimage } from "./preimage/circuit.ts";
 import { range } from "./range/circuit.ts";
+import { semaphore } from "./semaphore/circuit.ts";
 
 export type {
   CanonicalInput,
@@ -19,5 +21,5 @@ export { newBlinding } from "./field.ts";
 export { atOnce, inItsOwnTurn, type Steps } from "./steps.ts";
 
 export const circuits: ReadonlyMap<string, Circuit> = new Map(
-  [merkle, range, preimage].map((circuit) => [circuit.name, circuit]),
+  [merkle, semaphore, credential, range, preimage].map((circuit) => [circuit.name, circuit]),
 );
