@@ -14,7 +14,7 @@ import {
   releaseLease,
   startLeases,
 } from "./apply-leases.ts";
-import { noRoom, submitTask } from "./apply-tasks.ts";
+import { advanceTasks, cancelTask, retryTask, submitTask } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
 import { wouldGrant } from "./grant.ts";
@@ -29,7 +29,9 @@ import type {
   TaskRecord,
   WorkerRecord,
 } from "./records.ts";
+import { noRoom } from "./room.ts";
 import { State } from "./state.ts";
+import { knows } from "./versions.ts";
 import type { Backlog, Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
 
 export type { Applied } from "./answers.ts";
@@ -88,6 +90,8 @@ export interface Coordinator {
    * ask `grantable` again then, which moves it on.
    */
   readonly nextDue: Instant | undefined;
+  /** When the first scheduled task becomes pending or the first task with a deadline expires: see `advance-tasks`. */
+  readonly nextAdvance: Instant | undefined;
 
   /** Current leases of a worker, in the order in which they were granted. */
   leasesOf(worker_id: string): readonly LeaseView[];
@@ -110,6 +114,7 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     apply(command, place) {
       check(command, place);
       state.advance(place.time);
+      state.follow(command.v);
       answers.expire();
       const known = answers.ofCommand(command.id);
       if (known !== undefined) return known;
@@ -163,10 +168,9 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     },
 
     noRoom(command, limits) {
-      if (command.type !== "submit-task") return undefined;
-      const { id, client_key } = command;
       const full = noRoom(state, command, limits);
-      if (full === undefined || answers.ofCommand(id) !== undefined) return undefined;
+      if (full === undefined || answers.ofCommand(command.id) !== undefined) return undefined;
+      const client_key = "client_key" in command ? command.client_key : undefined;
       return client_key !== undefined && answers.ofKey(client_key) !== undefined ? undefined : full;
     },
     grantable(worker_id, boot_id, max, now) {
@@ -177,6 +181,10 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     },
     get nextDue() {
       return state.queue.nextDue;
+    },
+    get nextAdvance() {
+      const instants = [state.scheduled.first, state.expiries.first].flatMap((first) => first?.at ?? []);
+      return instants.length === 0 ? undefined : Math.min(...instants);
     },
 
     leasesOf: (worker_id) => state.leasesOf(worker_id),
@@ -194,6 +202,12 @@ function carryOut(state: State, register: MemberRegister, command: Command, plac
   switch (command.type) {
     case "submit-task":
       return submitTask(state, command, place);
+    case "cancel-task":
+      return cancelTask(state, command);
+    case "retry-task":
+      return retryTask(state, command);
+    case "advance-tasks":
+      return advanceTasks(state, command);
     case "register-worker":
       return registerWorker(state, command);
     case "grant-leases":
@@ -221,29 +235,6 @@ function carryOut(state: State, register: MemberRegister, command: Command, plac
     case "describe-member":
       return register.describe(command);
   }
-}
-
-const TYPES: ReadonlySet<string> = new Set<Command["type"]>([
-  "submit-task",
-  "register-worker",
-  "grant-leases",
-  "start-leases",
-  "complete-lease",
-  "reject-proof",
-  "fail-lease",
-  "release-lease",
-  "expire-lease",
-  "set-worker-state",
-  "drain-worker",
-  "remove-worker",
-  "append-event",
-  "describe-member",
-]);
-
-/** Whether this version can apply a command. Whoever appends one asks first: what is committed must be applied. */
-export function knows(command: Command): boolean {
-  const { v, type } = command as { readonly v: unknown; readonly type: unknown };
-  return v === 1 && typeof type === "string" && TYPES.has(type);
 }
 
 function check(command: Command, { index }: EntryPlace): void {

@@ -29,7 +29,8 @@ export type AttemptOutcome =
   | "missing"
   | "released"
   | "superseded"
-  | "cancelled";
+  | "cancelled"
+  | "expired";
 
 /** One grant of a task to a worker. `lease_id` is unique per grant, is the fence, and is known to its holder alone. */
 export interface AttemptRecord {
@@ -71,6 +72,8 @@ export interface TaskRecord {
   readonly created_at: Instant;
   /** Not handed out before this instant: a delay or a retry's backoff. */
   readonly not_before?: Instant;
+  /** What has no proof by then is not wanted any more. */
+  readonly deadline?: Instant;
   /** When the current lease, or the one that ended the task, was granted. */
   readonly started_at?: Instant;
   /** When the task ended, completed or not. */
@@ -79,6 +82,8 @@ export interface TaskRecord {
   readonly attempts_spent: number;
   /** Grants lost with their worker (`worker-lost`, `missing`): counted apart. */
   readonly losses: number;
+  /** With how many losses it is given up; absent: with the usual number. */
+  readonly losses_max?: number;
   /** Grants so far: the next lease is number `grants + 1`. */
   readonly grants: number;
   /** Grants, oldest first; of very many the oldest released ones are forgotten. The last is current if it has no `outcome`. */
@@ -194,6 +199,8 @@ export interface MetaRecord {
   readonly assignments_failed: number;
   /** Live tasks are counted from their records. */
   readonly tasks_ended: Readonly<Record<EndedStatus, number>>;
+  /** The highest version of a command applied so far; absent: 1. */
+  readonly rules?: number;
   readonly command_answers: RingPosition;
   readonly key_order: RingPosition;
 }

@@ -22,12 +22,14 @@ import { circuitRoutes } from "./routes/circuits.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { leaseRoutes } from "./routes/leases.ts";
+import { submissionRoutes } from "./routes/submissions.ts";
 import { taskRoutes } from "./routes/tasks.ts";
 import { workerRoutes } from "./routes/workers.ts";
 import type { Transport } from "./transport.ts";
 
 const routes: readonly Route[] = [
   ...clusterRoutes,
+  ...submissionRoutes,
   ...taskRoutes,
   ...workerRoutes,
   ...leaseRoutes,

@@ -3,9 +3,9 @@
  * say early, and why no answer to its former life counts in the new one.
  */
 import { describe, expect, test } from "vitest";
+import { Random } from "../simulation/random.ts";
 import { Cluster } from "./harness/cluster.ts";
 import { append, at, heartbeatAnswer, matched, only, vote } from "./harness/messages.ts";
-import { Random } from "./harness/random.ts";
 import { log, Replica, TIMING, voters } from "./harness/replica.ts";
 
 const { loyalty } = TIMING;
@@ -195,7 +195,7 @@ test("under random faults, with every message repeated into later lives, no read
       checkQuorum: chance.chance(0.5),
     });
     const { random, schedule } = cluster;
-    cluster.weather = { loss: 0.05, duplication: 0.5, delay: [0, 40], flush: [0, 20] };
+    cluster.weather = { loss: 0.05, repetition: 0.5, delay: [0, 40], overtaken: 0, flush: [0, 20] };
     cluster.slowness = () => (random.chance(0.3) ? 600 : 0);
     const work = () => {
       const id = random.pick(cluster.ids) ?? "a";
