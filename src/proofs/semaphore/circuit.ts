@@ -66,11 +66,6 @@ function rootOver(leaf: bigint, { index, siblings }: Input["merkle_proof"]): big
   }, leaf);
 }
 
-/** The circuit has room for the deepest path: what a path does not have is 0. */
-function padded(values: readonly bigint[]): readonly bigint[] {
-  return Array.from({ length: DEPTH }, (_, level) => values[level] ?? 0n);
-}
-
 export const semaphore = groth16Circuit<Input>({
   name: "semaphore",
   circuit_type: "semaphore_proof",
@@ -117,8 +112,8 @@ export const semaphore = groth16Circuit<Input>({
     return {
       secret: BigInt(secret),
       merkleProofLength: BigInt(siblings.length),
-      merkleProofIndices: padded(siblings.map((_, level) => BigInt((index >> level) & 1))),
-      merkleProofSiblings: padded(siblings.map(BigInt)),
+      merkleProofIndex: BigInt(index),
+      merkleProofSiblings: Array.from({ length: DEPTH }, (_, level) => BigInt(siblings[level] ?? 0)),
       message: keccakToField(boundMessage(message, context)),
       scope: keccakToField(BigInt(scope)),
     };
