@@ -4,6 +4,7 @@ import {
   consistencyParameter,
   identifier,
   limitParameter,
+  listOf,
   taskCursorParameter,
   time,
   waitParameter,
@@ -19,7 +20,7 @@ export const taskStatuses = [
   "cancelled",
   "expired",
 ] as const;
-export const taskStatus = z.enum(taskStatuses);
+export const taskStatus = z.enum(taskStatuses).meta({ id: "TaskStatus" });
 
 /** Statuses that a task does not leave by itself. */
 export const endedStatuses: ReadonlySet<string> = new Set(["completed", "failed", "cancelled", "expired"]);
@@ -64,23 +65,27 @@ export interface MerkleSubmission extends SubmissionOptions {
 }
 
 /** 202 for a new task, 200 with status `cached` where a task with the same content holds or will hold the proof. */
-export const submission = z.object({
-  success: z.literal(true),
-  task_id: z.uuid(),
-  status: z.union([taskStatus, z.literal("cached")]),
-  message: z.string(),
-  request_id: z.string(),
-});
+export const submission = z
+  .object({
+    success: z.literal(true),
+    task_id: z.uuid(),
+    status: z.union([taskStatus, z.literal("cached")]),
+    message: z.string(),
+    request_id: z.string(),
+  })
+  .meta({ id: "Submission" });
 export type Submission = z.output<typeof submission>;
 
 /** Groth16 over BN254 in the form that snarkjs writes and verifies. */
-export const groth16Proof = z.object({
-  pi_a: z.array(z.string()),
-  pi_b: z.array(z.array(z.string())),
-  pi_c: z.array(z.string()),
-  protocol: z.string(),
-  curve: z.string(),
-});
+export const groth16Proof = z
+  .object({
+    pi_a: z.array(z.string()),
+    pi_b: z.array(z.array(z.string())),
+    pi_c: z.array(z.string()),
+    protocol: z.string(),
+    curve: z.string(),
+  })
+  .meta({ id: "Groth16Proof" });
 
 /** Fields that have no value yet are absent. Key order is the contract's. */
 export const taskView = z.object({
@@ -109,7 +114,9 @@ export const taskView = z.object({
 export type TaskView = z.output<typeof taskView>;
 
 /** `GET /api/v1/tasks/{id}` */
-export const taskAnswer = taskView.extend({ success: z.literal(true), request_id: z.string() });
+export const taskAnswer = taskView
+  .extend({ success: z.literal(true), request_id: z.string() })
+  .meta({ id: "TaskAnswer" });
 export type TaskAnswer = z.output<typeof taskAnswer>;
 
 /** What `cancel` and `retry` answer. */
@@ -131,6 +138,9 @@ export const attemptView = z.object({
   error: z.string().optional(),
 });
 export type AttemptView = z.output<typeof attemptView>;
+
+export const taskList = listOf(taskView.meta({ id: "Task" })).meta({ id: "TaskList" });
+export const attemptList = listOf(attemptView.meta({ id: "Attempt" })).meta({ id: "AttemptList" });
 
 export interface List<Item> {
   readonly items: readonly Item[];

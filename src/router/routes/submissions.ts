@@ -14,6 +14,7 @@ import {
 } from "../../proofs/index.ts";
 import { ITEM_BYTES_MAX, readJson } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
+import { submitTask } from "../declarations/tasks.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
 import { type Computed, statements, tooBusy } from "../gate.ts";
 import { clientKey, command, expectOutcome, refusal, replayHeader } from "../requests.ts";
@@ -119,5 +120,11 @@ async function submit(context: RequestContext): Promise<Response | Problem> {
 }
 
 export const submissionRoutes: readonly Route[] = [
-  { method: "POST", path: "/api/v1/tasks/:circuit", handle: submit },
+  {
+    method: "POST",
+    path: "/api/v1/tasks/:circuit",
+    access: "submitter",
+    declares: submitTask,
+    handle: submit,
+  },
 ];
