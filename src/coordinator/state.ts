@@ -201,6 +201,13 @@ export class State {
     };
   }
 
+  /** Records changed since `settle` was called last. */
+  get changes(): number {
+    let changes = 0;
+    for (const keys of this.#changed.values()) changes += keys.size;
+    return changes;
+  }
+
   /** Stores what was kept beside the meta record and names every record changed since the last call. */
   settle(rings: Pick<MetaRecord, "command_answers" | "key_order">): readonly RecordKey[] {
     if (this.#changed.size === 0 && this.#now === (this.#records.get("meta", META) ?? FRESH).applied_time)

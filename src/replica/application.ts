@@ -1,20 +1,20 @@
 /** The state machine as the log drives it: committed entries in, in order and once each, answers out. */
 import type { Command } from "../coordinator/commands.ts";
-import { type Coordinator, createCoordinator, createMemoryRecords } from "../coordinator/index.ts";
+import { type Coordinator, createCoordinator } from "../coordinator/index.ts";
 import type { CommandEntry } from "../raft/index.ts";
 import type { LogEntry } from "./codec.ts";
 import type { Applied } from "./rpc.ts";
+import type { Store } from "./store.ts";
 
 export class Application {
   readonly coordinator: Coordinator;
-  readonly #checkpoint_entries: number;
   /** The state includes every entry up to here. */
-  index = 0;
-  #sinceChanges = 0;
+  index: number;
 
-  constructor(checkpoint_entries: number) {
-    this.#checkpoint_entries = checkpoint_entries;
-    this.coordinator = createCoordinator({ records: createMemoryRecords() });
+  /** As of the store's checkpoint: the log behind it is still to be applied. */
+  constructor({ tables, checkpoint }: Store) {
+    this.coordinator = createCoordinator({ records: tables });
+    this.index = checkpoint?.last.index ?? 0;
   }
 
   /** @param answered told what became of each command; @param passed told of each entry, once it is applied */
@@ -28,11 +28,6 @@ export class Application {
       this.index = entry.index;
       passed(entry);
     }
-    // Nothing is checkpointed yet: what changed is only kept from piling up.
-    this.#sinceChanges += entries.length;
-    if (this.#sinceChanges < this.#checkpoint_entries) return;
-    this.#sinceChanges = 0;
-    this.coordinator.takeChanges();
   }
 
   #command(entry: CommandEntry<Command>): Applied {

@@ -23,10 +23,16 @@ export function startCore(options: {
   readonly now: number;
 }): Raft<Command> {
   const { id, store, founded, configuration, now } = options;
+  const { checkpoint } = store;
   return createRaft<Command>({
     id,
-    restored: { hardState: store.hardState(), configuration: founded, applied: 0 },
-    log: store,
+    restored: {
+      hardState: store.hardState(),
+      configuration: founded,
+      applied: checkpoint?.last.index ?? 0,
+      ...(checkpoint === undefined ? {} : { snapshot: checkpoint }),
+    },
+    log: store.log,
     timing: {
       heartbeatInterval: configuration.heartbeat_ms,
       loyalty: configuration.loyalty_ms,

@@ -9,6 +9,7 @@ import type { Raft, Ready } from "../raft/index.ts";
 import { Application } from "./application.ts";
 import { Batches } from "./batches.ts";
 import { Chain } from "./chain.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { EngineClock } from "./clock.ts";
 import type { PeerMessage } from "./codec.ts";
 import { declinedBy, startCore } from "./core.ts";
@@ -37,6 +38,7 @@ export class Engine {
   readonly chain: Chain;
   readonly batches: Batches;
   readonly reigns: Reigns;
+  readonly checkpoints: Checkpoints;
   /** Pulls answered, empty or not, since this instance started. */
   pulls = 0;
   readonly #options: EngineOptions;
@@ -49,7 +51,7 @@ export class Engine {
   constructor(options: EngineOptions) {
     const { configuration, founding } = options;
     this.#options = options;
-    this.#application = new Application(configuration.checkpoint_entries);
+    this.#application = new Application(options.store);
     this.chain = new Chain(configuration.invocation, options.now(), () => this.event(() => {}));
     this.#clock = new EngineClock({
       now: options.now,
@@ -67,6 +69,7 @@ export class Engine {
       founded: { type: "stable", voters: founding.members.map(idOf), learners: [] },
       now: options.now(),
     });
+    this.checkpoints = new Checkpoints({ ...options, raft: this.raft, application: this.#application });
     this.batches = new Batches({
       ...options,
       raft: this.raft,
@@ -140,6 +143,10 @@ export class Engine {
     if (full !== undefined) {
       const detail = `${full}; nothing was accepted, try again when some have ended`;
       return Promise.resolve({ type: "unavailable", code: "overloaded", detail, retry_after_ms: 5000 });
+    }
+    // What this replica calls ready is what it accepts writes by.
+    if (this.reigns.duties && !this.members.reachesMajority) {
+      return Promise.resolve(declinedBy({ type: "quorum-silent" }, this.notLeader()));
     }
     return this.batches.propose(command);
   }
@@ -239,6 +246,7 @@ export class Engine {
         wrote = this.#carryOutAll();
       }
     }
+    wrote = this.checkpoints.attend() || wrote;
     if (wrote) this.batches.flush();
     this.members.look(this.#clock.read());
     this.#armChain();

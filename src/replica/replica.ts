@@ -143,7 +143,7 @@ export class Replica extends DurableObject<Env> {
       return undefined;
     }
     const { commit } = this.#store.hardState();
-    this.#log(`replica: started last_index=${this.#store.lastIndex} commit_hint=${commit}`);
+    this.#log(`replica: started last_index=${this.#store.log.lastIndex} commit_hint=${commit}`);
     const engine = new Engine({
       configuration: this.#configuration,
       founding,

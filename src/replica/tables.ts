@@ -1,0 +1,128 @@
+/**
+ * The records of the state machine at one replica: those that live in memory, the others in their table, read when they
+ * are asked for. What changed since the last checkpoint is in memory in any case: the log is its durability.
+ *
+ * The tables carry a generation, so that another replica's can be taken in beside them and put in their place at once.
+ */
+import { hasEnded } from "../coordinator/attempts.ts";
+import type { RecordKey, Records, RecordTypes, Table, TaskRecord } from "../coordinator/records.ts";
+import { Arrivals } from "./arrivals.ts";
+import { checkVersion } from "./codec.ts";
+import { LiveRecords } from "./live-records.ts";
+
+/** Open tasks wait for whoever asks next; ended ones are history. */
+function lives(table: Table, record: unknown): boolean {
+  switch (table) {
+    case "workers":
+    case "commands":
+    case "meta":
+      return true;
+    case "tasks":
+      return !hasEnded((record as TaskRecord).status);
+    default:
+      return false;
+  }
+}
+
+export class Tables implements Records {
+  readonly #sql: SqlStorage;
+  readonly #name: string;
+  readonly #live: LiveRecords;
+  readonly #arrivals: Arrivals;
+  /** Changed since the last checkpoint and not live; null: in no table any more. */
+  readonly #fresh = new Map<Table, Map<string, unknown>>();
+
+  constructor(sql: SqlStorage, generation: number) {
+    this.#sql = sql;
+    this.#name = `records_${generation}`;
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS ${this.#name} (tbl TEXT, key TEXT, body TEXT NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID`,
+    );
+    this.#live = new LiveRecords(sql, generation);
+    this.#arrivals = new Arrivals(sql, generation);
+  }
+
+  get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
+    const live = this.#live.get(table, key);
+    if (live !== undefined) return live;
+    const fresh = this.#fresh.get(table)?.get(key);
+    if (fresh !== undefined) return fresh === null ? undefined : (fresh as RecordTypes[T]);
+    return this.#stored(table, key);
+  }
+
+  put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
+    if (!lives(table, record)) {
+      this.#live.delete(table, key);
+      this.#setFresh(table, key, record);
+      return;
+    }
+    if (table === "tasks" && this.#live.get(table, key) === undefined) {
+      const task = record as TaskRecord;
+      if (this.get("tasks", key) === undefined) {
+        this.#arrivals.add({ sequence: task.sequence, task_id: task.task_id });
+      } else this.#setFresh(table, key, null);
+    }
+    this.#live.set(table, key, record);
+  }
+
+  delete(table: Table, key: string): void {
+    const task = table === "tasks" ? this.get("tasks", key) : undefined;
+    if (task !== undefined) this.#arrivals.removed(task.sequence);
+    this.#live.delete(table, key);
+    this.#setFresh(table, key, null);
+  }
+
+  live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]> {
+    return this.#live.entries(table);
+  }
+
+  *newestTasks(before = Number.POSITIVE_INFINITY): Iterable<TaskRecord> {
+    for (const { task_id } of this.#arrivals.newest(before)) {
+      const task = this.get("tasks", task_id);
+      if (task !== undefined) yield task;
+    }
+  }
+
+  /**
+   * Writes what changed since the last call, inside a transaction of the caller's. `changed` names all of it.
+   * Returns the rows written.
+   */
+  write(changed: readonly RecordKey[]): number {
+    let rows = this.#live.write(changed);
+    for (const [table, records] of this.#fresh) {
+      for (const [key, record] of records) rows += this.#store(table, key, record);
+    }
+    this.#fresh.clear();
+    rows += this.#arrivals.write((task_id) => this.get("tasks", task_id) !== undefined);
+    return rows;
+  }
+
+  #setFresh(table: Table, key: string, record: unknown): void {
+    const records = this.#fresh.get(table);
+    if (records === undefined) this.#fresh.set(table, new Map([[key, record]]));
+    else records.set(key, record);
+  }
+
+  #store(table: Table, key: string, record: unknown): number {
+    if (record === null) {
+      return this.#sql.exec(`DELETE FROM ${this.#name} WHERE tbl = ? AND key = ?`, table, key).rowsWritten;
+    }
+    return this.#sql.exec(
+      `INSERT OR REPLACE INTO ${this.#name} (tbl, key, body) VALUES (?, ?, ?)`,
+      table,
+      key,
+      JSON.stringify(record),
+    ).rowsWritten;
+  }
+
+  #stored<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
+    if (table === "workers" || table === "commands" || table === "meta") return undefined;
+    const row = this.#sql
+      .exec<{ body: string }>(`SELECT body FROM ${this.#name} WHERE tbl = ? AND key = ?`, table, key)
+      .toArray()[0];
+    if (row === undefined) return undefined;
+    const record = JSON.parse(row.body) as RecordTypes[T];
+    checkVersion(`record ${key} of ${table}`, record);
+    return record;
+  }
+}
