@@ -7,14 +7,31 @@ import type { Applied } from "./rpc.ts";
 import type { Store } from "./store.ts";
 
 export class Application {
-  readonly coordinator: Coordinator;
-  /** The state includes every entry up to here. */
-  index: number;
+  readonly #store: Store;
+  #coordinator: Coordinator;
+  #index: number;
 
   /** As of the store's checkpoint: the log behind it is still to be applied. */
-  constructor({ tables, checkpoint }: Store) {
-    this.coordinator = createCoordinator({ records: tables });
-    this.index = checkpoint?.last.index ?? 0;
+  constructor(store: Store) {
+    this.#store = store;
+    this.#coordinator = createCoordinator({ records: store.tables });
+    this.#index = store.checkpoint?.last.index ?? 0;
+  }
+
+  get coordinator(): Coordinator {
+    return this.#coordinator;
+  }
+
+  /** The state includes every entry up to here. */
+  get index(): number {
+    return this.#index;
+  }
+
+  /** Another replica's checkpoint has taken the place of this one's. */
+  restart(): void {
+    const { tables, checkpoint } = this.#store;
+    this.#coordinator = createCoordinator({ records: tables });
+    this.#index = checkpoint?.last.index ?? 0;
   }
 
   /** @param answered told what became of each command; @param passed told of each entry, once it is applied */
@@ -25,7 +42,7 @@ export class Application {
   ): void {
     for (const entry of entries) {
       if (entry.type === "command") answered(this.#command(entry));
-      this.index = entry.index;
+      this.#index = entry.index;
       passed(entry);
     }
   }

@@ -3,6 +3,7 @@
  * row for each of them.
  */
 import { checkVersion, FORMAT_VERSION } from "./codec.ts";
+import type { Generation } from "./generation.ts";
 
 const BUCKET_TASKS = 512;
 
@@ -28,12 +29,9 @@ export class Arrivals {
   #changed = false;
   #passed = 0;
 
-  constructor(sql: SqlStorage, generation: number) {
+  constructor(sql: SqlStorage, generation: Generation) {
     this.#sql = sql;
-    this.#name = `arrivals_${generation}`;
-    sql.exec(
-      `CREATE TABLE IF NOT EXISTS ${this.#name} (number INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, body TEXT NOT NULL)`,
-    );
+    this.#name = generation.arrivals;
     const rows = sql.exec<Record<keyof Bucket, number>>(
       `SELECT number, first, last FROM ${this.#name} ORDER BY number`,
     );
@@ -109,7 +107,10 @@ export class Arrivals {
       .exec<{ body: string }>(`SELECT body FROM ${this.#name} WHERE number = ?`, number)
       .toArray()[0];
     if (row === undefined) throw new Error(`bucket ${number} of ${this.#name} is gone`);
-    const bucket = JSON.parse(row.body) as { readonly v: number; readonly tasks: readonly [number, string][] };
+    const bucket = JSON.parse(row.body) as {
+      readonly v: number;
+      readonly tasks: readonly [number, string][];
+    };
     checkVersion(`bucket ${number} of ${this.#name}`, bucket);
     return bucket.tasks.map(([sequence, task_id]) => ({ sequence, task_id }));
   }

@@ -6,6 +6,7 @@ import type { Configuration } from "../api/configuration.ts";
 import type { Command } from "../coordinator/commands.ts";
 import type { Raft } from "../raft/index.ts";
 import type { Application } from "./application.ts";
+import { Sending } from "./sending.ts";
 import type { Store } from "./store.ts";
 
 /** Changed records at which a checkpoint is due, whatever the number of entries. */
@@ -18,16 +19,21 @@ export interface CheckpointsOptions {
   readonly raft: Raft<Command>;
   readonly application: Application;
   readonly configuration: Configuration;
-  readonly log: (text: string) => void;
+  readonly now: () => number;
+  /** How the transfer of a snapshot to this peer has ended. */
+  readonly sent: (peer: string, result: "delivered" | "failed") => void;
 }
 
 export class Checkpoints {
   /** Written since this instance started. */
   count = 0;
+  /** Whoever pulls this replica's tables wants them to stand still at the end. */
+  readonly sending: Sending;
   readonly #options: CheckpointsOptions;
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
+    this.sending = new Sending(options.store, options.sent);
   }
 
   /** Of the newest checkpoint; 0 before the first. */
@@ -37,9 +43,10 @@ export class Checkpoints {
 
   /** Whether anything was written. */
   attend(): boolean {
-    const { application, configuration } = this.#options;
+    const { application, configuration, now } = this.#options;
     const entries = application.index - this.index;
     const due = application.coordinator.changes >= CHANGES_MAX || entries >= configuration.checkpoint_entries;
+    if (due && entries <= configuration.max_log_entries && this.sending.pinned(now())) return false;
     return (due && this.take()) || this.#cut();
   }
 
@@ -49,7 +56,14 @@ export class Checkpoints {
     const { index } = application;
     if (index === this.index) return false;
     const snapshot = raft.describeSnapshot(index, store.handle(index));
-    store.writeCheckpoint(snapshot, application.coordinator.takeChanges());
+    const { sending } = this;
+    const changed = application.coordinator.takeChanges();
+    sending.moved();
+    store.writeCheckpoint(
+      snapshot,
+      changed,
+      sending.active ? (table, key) => sending.changed(table, key) : undefined,
+    );
     raft.snapshotTaken(snapshot);
     this.count++;
     return true;

@@ -37,6 +37,7 @@ export function startCore(options: {
       heartbeatInterval: configuration.heartbeat_ms,
       loyalty: configuration.loyalty_ms,
       electionTimeout: configuration.election_ms,
+      snapshotTimeout: configuration.snapshot_timeout_ms,
     },
     limits: {
       entryBytes: COMMAND_BYTES_MAX,

@@ -14,13 +14,17 @@ import { EngineClock } from "./clock.ts";
 import type { PeerMessage } from "./codec.ts";
 import { declinedBy, startCore } from "./core.ts";
 import { Duties } from "./duties.ts";
+import { Intake } from "./intake.ts";
 import { Members } from "./members.ts";
 import { idOf, nameOf, Peers, type PeersOptions } from "./peers.ts";
 import type { ProposeAnswer } from "./proposals.ts";
 import { type Grant, Reads } from "./reads.ts";
 import { Reigns } from "./reigns.ts";
 import type { Declined, HeartbeatResult, Leadership, Pull, WorkerHeartbeat } from "./rpc.ts";
+import type { TransferAnswer, TransferRequest } from "./sending.ts";
 import type { Store } from "./store.ts";
+
+const TRANSFER_TIMEOUT_MS = 5_000;
 
 export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachable" | "chain"> {
   readonly name: string;
@@ -45,6 +49,7 @@ export class Engine {
   readonly #clock: EngineClock;
   readonly #application: Application;
   readonly #reads = new Reads();
+  readonly #intake: Intake;
   #attendedIndex = 0;
   #closed = false;
 
@@ -69,7 +74,18 @@ export class Engine {
       founded: { type: "stable", voters: founding.members.map(idOf), learners: [] },
       now: options.now(),
     });
-    this.checkpoints = new Checkpoints({ ...options, raft: this.raft, application: this.#application });
+    this.checkpoints = new Checkpoints({
+      ...options,
+      raft: this.raft,
+      application: this.#application,
+      sent: (peer, result) => this.raft.reportSnapshot(peer, result),
+    });
+    this.#intake = new Intake({
+      ...options,
+      ask: (sender, request) => this.peers.ask(sender, "/peer/transfer", request, TRANSFER_TIMEOUT_MS),
+      install: (offer) => this.event(() => this.raft.step(offer)),
+      failed: (error) => this.#fail(error),
+    });
     this.batches = new Batches({
       ...options,
       raft: this.raft,
@@ -122,7 +138,10 @@ export class Engine {
 
   receive(messages: readonly PeerMessage[]): void {
     this.event(() => {
-      for (const message of messages) this.raft.step(message);
+      for (const message of messages) {
+        if (message.type === "snapshot-offer") this.#intake.offered(message);
+        else this.raft.step(message);
+      }
     });
   }
 
@@ -131,6 +150,16 @@ export class Engine {
     this.peers.heardFrom(from, this.#options.now());
     this.#options.store.touch();
     return this.peers.answering(from, () => this.receive(messages));
+  }
+
+  /** A peer pulls this replica's tables. */
+  transfer(from: string, request: TransferRequest): TransferAnswer {
+    this.#options.store.touch();
+    let answer: TransferAnswer = { type: "unknown" };
+    this.event(() => {
+      answer = this.checkpoints.sending.answer(from, request, this.#options.now());
+    });
+    return answer;
   }
 
   propose(command: Command): Promise<ProposeAnswer> {
@@ -217,6 +246,7 @@ export class Engine {
     this.peers.close();
     this.#abandon(answer, "the replica that led was stopped before the entry was committed");
     this.#reads.close(answer);
+    this.#intake.close();
   }
 
   #abandon(queued: Declined, appended: string): void {
@@ -276,6 +306,7 @@ export class Engine {
     if (ready.persist) {
       if (ready.persist.mustSync) {
         store.write(ready.persist);
+        if (ready.persist.snapshot) this.#application.restart();
         wrote = true;
       } else if (ready.persist.hardState) store.hint(ready.persist.hardState);
     }

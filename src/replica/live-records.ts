@@ -6,6 +6,7 @@
  */
 import type { RecordTypes, Table } from "../coordinator/records.ts";
 import { checkVersion, FORMAT_VERSION } from "./codec.ts";
+import type { Generation } from "./generation.ts";
 
 /** A segment closes here; a single record may be longer. */
 const SEGMENT_CHARACTERS = 256 * 1024;
@@ -28,10 +29,6 @@ interface Segment {
   readonly entries: number;
 }
 
-export interface WrittenRows {
-  readonly rows: number;
-}
-
 export class LiveRecords {
   readonly #sql: SqlStorage;
   readonly #name: string;
@@ -44,10 +41,9 @@ export class LiveRecords {
   #entries = 0;
   #next = 1;
 
-  constructor(sql: SqlStorage, generation: number) {
+  constructor(sql: SqlStorage, generation: Generation) {
     this.#sql = sql;
-    this.#name = `live_${generation}`;
-    sql.exec(`CREATE TABLE IF NOT EXISTS ${this.#name} (number INTEGER PRIMARY KEY, body TEXT NOT NULL)`);
+    this.#name = generation.live;
     const rows = sql.exec<{ number: number; body: string }>(
       `SELECT number, body FROM ${this.#name} ORDER BY number`,
     );

@@ -17,6 +17,7 @@ import type {
 } from "../raft/index.ts";
 import type { Founding } from "./birth.ts";
 import { checkVersion, FORMAT_VERSION } from "./codec.ts";
+import { Generation, type TableRow } from "./generation.ts";
 import { StoredLog } from "./stored-log.ts";
 import { Tables } from "./tables.ts";
 
@@ -55,6 +56,8 @@ export class Store {
   #durable: { readonly term: Term; readonly vote: string | undefined };
   #tables: Tables | undefined;
   #checkpoint: CheckpointState | undefined;
+  /** Being filled; not in use. */
+  #staged: Generation | undefined;
   rowsWritten = 0;
 
   constructor(storage: DurableObjectStorage) {
@@ -111,10 +114,10 @@ export class Store {
 
   /** Writes one batch of the core's work, atomically. */
   write(persist: Persist<Command>): void {
-    if (persist.snapshot) throw new Error("a snapshot cannot be installed: snapshots are not offered");
     const before = this.#durable;
     this.#storage.transactionSync(() => {
-      const { entries, hardState } = persist;
+      const { snapshot, entries, hardState } = persist;
+      if (snapshot) this.#install(snapshot);
       if (hardState && (hardState.term !== before.term || hardState.vote !== before.vote)) {
         this.setState("vote", {
           term: hardState.term,
@@ -147,11 +150,15 @@ export class Store {
   }
 
   /** Writes the records that have changed since the last checkpoint, atomically with their place in the log. */
-  writeCheckpoint(snapshot: SnapshotDescriptor, changed: readonly RecordKey[]): void {
+  writeCheckpoint(
+    snapshot: SnapshotDescriptor,
+    changed: readonly RecordKey[],
+    stored?: (table: string, key: string) => void,
+  ): void {
     const { last, configuration } = snapshot;
     const checkpoint = { generation: this.#generation, ...last, configuration };
     this.#storage.transactionSync(() => {
-      this.rowsWritten += this.tables.write(changed);
+      this.rowsWritten += this.tables.write(changed, stored);
       this.setState("checkpoint", checkpoint);
     });
     this.#checkpoint = { v: FORMAT_VERSION, ...checkpoint };
@@ -165,6 +172,53 @@ export class Store {
       this.rowsWritten += cut.rowsWritten;
       this.setState("log_start", cut.start);
     });
+  }
+
+  /** A new, empty generation, for another replica's tables. One that was left unfinished is thrown away. */
+  stage(): Generation {
+    const number = this.#generation + 1;
+    return this.#storage.transactionSync(() => {
+      new Generation(this.#sql, number).drop();
+      this.#staged = new Generation(this.#sql, number);
+      return this.#staged;
+    });
+  }
+
+  /** Nothing happens if another one was begun meanwhile. */
+  putStaged(generation: Generation, rows: readonly TableRow[]): void {
+    if (generation !== this.#staged) return;
+    this.#storage.transactionSync(() => {
+      for (const row of rows) this.rowsWritten += generation.put(row);
+    });
+  }
+
+  /** What was staged and is not in use by now is not wanted. */
+  unstage(): void {
+    const staged = this.#staged;
+    this.#staged = undefined;
+    if (staged) this.#storage.transactionSync(() => staged.drop());
+  }
+
+  /** What stands in memory while in use is pulled anew as a whole. */
+  clearStaged(): void {
+    this.#storage.transactionSync(() => {
+      this.rowsWritten += this.#staged?.clearLive() ?? 0;
+    });
+  }
+
+  /** The staged tables take the place of those in use, and of the log. */
+  #install(snapshot: SnapshotDescriptor): void {
+    const staged = this.#staged;
+    if (staged === undefined) throw new Error(`a snapshot at ${snapshot.last.index} was not pulled`);
+    const { last, configuration } = snapshot;
+    const before = this.tables.generation;
+    this.rowsWritten += this.log.restart(last);
+    this.setState("log_start", { index: last.index, term: last.term });
+    this.setState("checkpoint", { generation: staged.number, ...last, configuration });
+    this.#checkpoint = { v: FORMAT_VERSION, generation: staged.number, ...last, configuration };
+    this.#staged = undefined;
+    before.drop();
+    this.#tables = new Tables(this.#sql, staged.number);
   }
 
   get #generation(): number {

@@ -8,6 +8,7 @@ import { hasEnded } from "../coordinator/attempts.ts";
 import type { RecordKey, Records, RecordTypes, Table, TaskRecord } from "../coordinator/records.ts";
 import { Arrivals } from "./arrivals.ts";
 import { checkVersion } from "./codec.ts";
+import { Generation } from "./generation.ts";
 import { LiveRecords } from "./live-records.ts";
 
 /** Open tasks wait for whoever asks next; ended ones are history. */
@@ -25,21 +26,16 @@ function lives(table: Table, record: unknown): boolean {
 }
 
 export class Tables implements Records {
-  readonly #sql: SqlStorage;
-  readonly #name: string;
+  readonly generation: Generation;
   readonly #live: LiveRecords;
   readonly #arrivals: Arrivals;
   /** Changed since the last checkpoint and not live; null: in no table any more. */
   readonly #fresh = new Map<Table, Map<string, unknown>>();
 
   constructor(sql: SqlStorage, generation: number) {
-    this.#sql = sql;
-    this.#name = `records_${generation}`;
-    sql.exec(
-      `CREATE TABLE IF NOT EXISTS ${this.#name} (tbl TEXT, key TEXT, body TEXT NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID`,
-    );
-    this.#live = new LiveRecords(sql, generation);
-    this.#arrivals = new Arrivals(sql, generation);
+    this.generation = new Generation(sql, generation);
+    this.#live = new LiveRecords(sql, this.generation);
+    this.#arrivals = new Arrivals(sql, this.generation);
   }
 
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
@@ -84,13 +80,17 @@ export class Tables implements Records {
   }
 
   /**
-   * Writes what changed since the last call, inside a transaction of the caller's. `changed` names all of it.
-   * Returns the rows written.
+   * Writes what changed since the last call, inside a transaction of the caller's. `changed` names all of it; `stored`
+   * is told of each record that got a row of its own, or lost it. Returns the rows written.
    */
-  write(changed: readonly RecordKey[]): number {
+  write(changed: readonly RecordKey[], stored: (table: Table, key: string) => void = () => {}): number {
     let rows = this.#live.write(changed);
     for (const [table, records] of this.#fresh) {
-      for (const [key, record] of records) rows += this.#store(table, key, record);
+      for (const [key, record] of records) {
+        const body = record === null ? null : JSON.stringify(record);
+        rows += this.generation.put(["records", table, key, body]);
+        stored(table, key);
+      }
     }
     this.#fresh.clear();
     rows += this.#arrivals.write((task_id) => this.get("tasks", task_id) !== undefined);
@@ -103,25 +103,11 @@ export class Tables implements Records {
     else records.set(key, record);
   }
 
-  #store(table: Table, key: string, record: unknown): number {
-    if (record === null) {
-      return this.#sql.exec(`DELETE FROM ${this.#name} WHERE tbl = ? AND key = ?`, table, key).rowsWritten;
-    }
-    return this.#sql.exec(
-      `INSERT OR REPLACE INTO ${this.#name} (tbl, key, body) VALUES (?, ?, ?)`,
-      table,
-      key,
-      JSON.stringify(record),
-    ).rowsWritten;
-  }
-
   #stored<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
     if (table === "workers" || table === "commands" || table === "meta") return undefined;
-    const row = this.#sql
-      .exec<{ body: string }>(`SELECT body FROM ${this.#name} WHERE tbl = ? AND key = ?`, table, key)
-      .toArray()[0];
-    if (row === undefined) return undefined;
-    const record = JSON.parse(row.body) as RecordTypes[T];
+    const body = this.generation.record(table, key);
+    if (body === undefined) return undefined;
+    const record = JSON.parse(body) as RecordTypes[T];
     checkVersion(`record ${key} of ${table}`, record);
     return record;
   }

@@ -102,7 +102,8 @@ describe("rows written", () => {
     const stored = new Stored();
     for (const number of numbers) stored.store.tables.put("tasks", `task-${number}`, task(number, "pending"));
     expect(stored.checkpoint(500, 0, keys)).toBeLessThan(5);
-    for (const number of numbers) stored.store.tables.put("tasks", `task-${number}`, task(number, "completed"));
+    for (const number of numbers)
+      stored.store.tables.put("tasks", `task-${number}`, task(number, "completed"));
     expect(stored.checkpoint(1_000, 0, keys)).toBeLessThan(500 + 5);
     stored.restart();
     expect(Array.from(stored.store.tables.live("tasks"))).toEqual([]);
