@@ -55,10 +55,13 @@ function recordsOf(disk: Disk): ReadonlyMap<string, string> {
   for (const { tbl, key, body: text } of cold as { tbl: string; key: string; body: string }[]) {
     records.set(`${tbl} ${key}`, text);
   }
-  const live = disk.exec(`SELECT body FROM live_${generation} ORDER BY number`, []).rows as { body: string }[];
+  const live = disk.exec(`SELECT body FROM live_${generation} ORDER BY number`, []).rows as {
+    body: string;
+  }[];
   const living = new Map<string, string>();
   for (const { body: text } of live) {
-    for (const [table, key, record] of (JSON.parse(text) as { entries: [string, string, unknown][] }).entries) {
+    for (const [table, key, record] of (JSON.parse(text) as { entries: [string, string, unknown][] })
+      .entries) {
       if (record === null) living.delete(`${table} ${key}`);
       else living.set(`${table} ${key}`, JSON.stringify(record));
     }
@@ -114,4 +117,44 @@ describe("a replica that was away while the log was cut three times", () => {
     expect(refused).toEqual([]);
     await expectEqualRecords();
   });
+});
+
+describe("whatever happens to anybody while a snapshot is taken in", () => {
+  for (const seed of [1, 2, 3, 4]) {
+    test(`nothing acknowledged is lost, and all end with the same records (seed ${seed})`, async () => {
+      group = await Group.founded({ seed, variables: SMALL });
+      const { random, platform, time, logs } = group;
+      const [away] = group.followers;
+      await applyMany(0, 100);
+      await group.fault(away, "stop");
+      await applyMany(100, 300);
+      const acknowledged = new Set<number>();
+      const stop = group.load(3, (answer) => {
+        if (answer.type === "applied" && answer.outcome.type === "event-appended") {
+          expect(acknowledged.has(answer.outcome.seq)).toBe(false);
+          acknowledged.add(answer.outcome.seq);
+        }
+      });
+      platform.fate = (call) => {
+        if (!call.path.startsWith("/peer")) return "arrives";
+        return random.next() < 0.1 ? "lost" : "arrives";
+      };
+      await group.fault(away, "start");
+      for (let strike = 0; strike < 12; strike++) {
+        await time.pass(random.between(1, 400));
+        const name = random.next() < 0.5 ? away : (NAMES[random.between(0, 2)] ?? away);
+        platform.instance(name).destroy();
+      }
+      platform.fate = () => "arrives";
+      await time.until("a snapshot was taken in", 60_000, () =>
+        logs.some((line) => line.includes("snapshot: taken in")),
+      );
+      await time.pass(3_000);
+      stop();
+      await expectEqualRecords();
+      const events = recordsOf(diskOf(group.leader));
+      for (const seq of acknowledged) expect(events.has(`events ${seq}`), `event ${seq}`).toBe(true);
+      expect(acknowledged.size).toBeGreaterThan(50);
+    });
+  }
 });
