@@ -43,6 +43,7 @@ export function renderTask(task: shown.TaskView | shown.TaskSummary): TaskView {
     losses: task.losses,
     ...given("max_runtime_ms", task.max_runtime_ms),
     ...when("not_before", task.not_before),
+    ...when("deadline", task.deadline),
     ...given("tags", task.tags === undefined ? undefined : [...task.tags]),
   };
 }

@@ -4,6 +4,7 @@ import {
   consistencyParameter,
   identifier,
   limitParameter,
+  listOf,
   taskCursorParameter,
   time,
   waitParameter,
@@ -19,16 +20,26 @@ export const taskStatuses = [
   "cancelled",
   "expired",
 ] as const;
-export const taskStatus = z.enum(taskStatuses);
+export const taskStatus = z.enum(taskStatuses).meta({ id: "TaskStatus" });
 
 /** Statuses that a task does not leave by itself. */
 export const endedStatuses: ReadonlySet<string> = new Set(["completed", "failed", "cancelled", "expired"]);
 
-const notBuilt = z.undefined({ error: "is not supported in this version" }).optional();
+export const DELAY_MS_MAX = 30 * 86_400_000;
+
+const deadline = z.iso
+  .datetime({ offset: true, error: 'must be a time as RFC 3339 has it, like "2027-01-31T12:00:00Z"' })
+  .transform((text) => Date.parse(text));
 
 /** Beside the circuit's own input. */
 export const submissionOptions = z.object({
-  priority: z.number().int().min(-100).max(100).default(0).describe("Higher goes first."),
+  priority: z
+    .number()
+    .int()
+    .min(-100)
+    .max(100)
+    .default(0)
+    .describe("Higher goes first. A point is worth a minute of waiting."),
   max_attempts: z.number().int().min(1).max(100).optional().describe("Attempts that may be spent in all."),
   max_runtime_ms: z
     .number()
@@ -38,8 +49,10 @@ export const submissionOptions = z.object({
     .optional()
     .describe("An attempt that takes longer is spent and ends."),
   tags: z.array(z.string().min(1).max(64)).max(16).optional().describe("For the client's own use."),
-  delay_ms: notBuilt,
-  deadline: notBuilt,
+  delay_ms: z.number().int().min(0).max(DELAY_MS_MAX).optional().describe("Not handed out for so long."),
+  deadline: deadline
+    .optional()
+    .describe("A task without a proof by then expires. Milliseconds count, finer parts do not."),
 });
 export type SubmissionOptions = z.input<typeof submissionOptions>;
 
@@ -52,23 +65,27 @@ export interface MerkleSubmission extends SubmissionOptions {
 }
 
 /** 202 for a new task, 200 with status `cached` where a task with the same content holds or will hold the proof. */
-export const submission = z.object({
-  success: z.literal(true),
-  task_id: z.uuid(),
-  status: z.union([taskStatus, z.literal("cached")]),
-  message: z.string(),
-  request_id: z.string(),
-});
+export const submission = z
+  .object({
+    success: z.literal(true),
+    task_id: z.uuid(),
+    status: z.union([taskStatus, z.literal("cached")]),
+    message: z.string(),
+    request_id: z.string(),
+  })
+  .meta({ id: "Submission" });
 export type Submission = z.output<typeof submission>;
 
 /** Groth16 over BN254 in the form that snarkjs writes and verifies. */
-export const groth16Proof = z.object({
-  pi_a: z.array(z.string()),
-  pi_b: z.array(z.array(z.string())),
-  pi_c: z.array(z.string()),
-  protocol: z.string(),
-  curve: z.string(),
-});
+export const groth16Proof = z
+  .object({
+    pi_a: z.array(z.string()),
+    pi_b: z.array(z.array(z.string())),
+    pi_c: z.array(z.string()),
+    protocol: z.string(),
+    curve: z.string(),
+  })
+  .meta({ id: "Groth16Proof" });
 
 /** Fields that have no value yet are absent. Key order is the contract's. */
 export const taskView = z.object({
@@ -91,13 +108,25 @@ export const taskView = z.object({
   losses: z.number().describe("Grants lost with their worker; they spend no attempt."),
   max_runtime_ms: z.number().optional(),
   not_before: time.optional().describe("Not handed out before."),
+  deadline: time.optional().describe("Expires if it has no proof by then."),
   tags: z.array(z.string()).optional(),
 });
 export type TaskView = z.output<typeof taskView>;
 
 /** `GET /api/v1/tasks/{id}` */
-export const taskAnswer = taskView.extend({ success: z.literal(true), request_id: z.string() });
+export const taskAnswer = taskView
+  .extend({ success: z.literal(true), request_id: z.string() })
+  .meta({ id: "TaskAnswer" });
 export type TaskAnswer = z.output<typeof taskAnswer>;
+
+/** What `cancel` and `retry` answer. */
+export const taskChanged = z.object({
+  success: z.literal(true),
+  task_id: z.uuid(),
+  status: taskStatus,
+  request_id: z.string(),
+});
+export type TaskChanged = z.output<typeof taskChanged>;
 
 export const attemptView = z.object({
   attempt: z.number().int().describe("Counts grants from 1."),
@@ -109,6 +138,9 @@ export const attemptView = z.object({
   error: z.string().optional(),
 });
 export type AttemptView = z.output<typeof attemptView>;
+
+export const taskList = listOf(taskView.meta({ id: "Task" })).meta({ id: "TaskList" });
+export const attemptList = listOf(attemptView.meta({ id: "Attempt" })).meta({ id: "AttemptList" });
 
 export interface List<Item> {
   readonly items: readonly Item[];

@@ -1,7 +1,15 @@
 /** What the client offers. Every method throws `ClientError` and nothing else, unless the caller's signal aborts it. */
 import type { FaultAction, Health, Status } from "../api/cluster.ts";
 import type { Appended, CriticalEvent, EventList } from "../api/events.ts";
-import type { AttemptView, List, MerkleSubmission, Submission, TaskAnswer, TaskView } from "../api/tasks.ts";
+import type {
+  AttemptView,
+  List,
+  MerkleSubmission,
+  Submission,
+  TaskAnswer,
+  TaskChanged,
+  TaskView,
+} from "../api/tasks.ts";
 import type {
   Completed,
   CompletionRequest,
@@ -56,6 +64,10 @@ export interface TaskCalls {
   get(task_id: string, options?: ReadOptions & { readonly wait?: number }): Promise<TaskAnswer>;
   list(filter?: TaskFilter): Promise<List<TaskView>>;
   attempts(task_id: string, options?: ReadOptions): Promise<List<AttemptView>>;
+  /** Also reaches a prover that works on it, with its next heartbeat. Cancelling again changes nothing. */
+  cancel(task_id: string, options?: CallOptions): Promise<TaskChanged>;
+  /** A task that ended without a proof waits again, with one more attempt; one that waits for its time is due. */
+  retry(task_id: string, options?: CallOptions): Promise<TaskChanged>;
   /** The proof alone, in snarkjs' form. */
   proof(task_id: string, options?: ReadOptions): Promise<unknown>;
   /** Until the task has ended, or `timeout_ms` (60 s) is over: then the task as it stands is returned. */

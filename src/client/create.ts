@@ -85,6 +85,10 @@ export function createClient(options: ClientOptions): Client {
         get(at`/api/v1/tasks/${task_id}/attempts` + query({ consistency: options.consistency }), options),
       proof: (task_id, options = {}) =>
         get(at`/api/v1/tasks/${task_id}/proof` + query({ consistency: options.consistency }), options),
+      cancel: async (task_id, options) =>
+        json(await post(at`/api/v1/tasks/${task_id}/cancel`, undefined, options)),
+      retry: async (task_id, options) =>
+        json(await post(at`/api/v1/tasks/${task_id}/retry`, undefined, options)),
       async wait(task_id, options = {}) {
         const deadline = Date.now() + (options.timeout_ms ?? WAIT_TIMEOUT_MS);
         for (;;) {

@@ -102,6 +102,7 @@ const REPEATS_HARMLESSLY: ReadonlySet<Command["type"]> = new Set([
   "start-leases",
   "expire-lease",
   "set-worker-state",
+  "advance-tasks",
 ]);
 
 function keyOf({ scope, key }: ClientKey): string {

@@ -1,10 +1,15 @@
 /**
- * Submission: one task per task id and per content.
+ * Tasks from outside their leases: submitted, one per task id and per content; due, expired, cancelled, retried.
  */
-import type { EntryPlace, Outcome, SubmitTask } from "./commands.ts";
+import { hasEnded, isWaiting } from "./attempts.ts";
+import type { AdvanceTasks, CancelTask, EntryPlace, Outcome, RetryTask, SubmitTask } from "./commands.ts";
+import { cancel, expire, fallDue, retry } from "./interventions.ts";
+import { refused } from "./outcomes.ts";
 import type { TaskRecord } from "./records.ts";
 import type { State } from "./state.ts";
-import type { Backlog } from "./views.ts";
+
+/** Tasks that one command may change. */
+export const CHANGED_MAX = 500;
 
 export function submitTask(state: State, { task }: SubmitTask, { index }: EntryPlace): Outcome {
   const same = state.task(task.task_id);
@@ -14,38 +19,92 @@ export function submitTask(state: State, { task }: SubmitTask, { index }: EntryP
   if (first !== undefined) {
     return { type: "submitted", task_id: first.task_id, cached: true, status: first.status };
   }
+  const { delay_ms = 0, ...fields } = task;
+  const status = delay_ms > 0 ? "scheduled" : "pending";
   state.putTask({
     v: 1,
-    ...task,
+    ...fields,
     sequence: index,
-    status: "pending",
+    status,
     created_at: state.now,
+    ...(delay_ms > 0 ? { not_before: state.now + delay_ms } : {}),
     attempts_spent: 0,
     losses: 0,
     grants: 0,
     attempts: [],
   });
   state.put("content", task.content_hash, { v: 1, task_id: task.task_id });
-  return { type: "submitted", task_id: task.task_id, cached: false, status: "pending" };
+  return { type: "submitted", task_id: task.task_id, cached: false, status };
 }
 
-/** Why there is no room for a task that would be a new one. Whoever is about to append the command asks. */
-export function noRoom(state: State, { task }: SubmitTask, limits: Backlog): string | undefined {
-  const { tasks, bytes } = state.counts.backlog;
-  const more = task.input_bytes ?? 0;
-  if (tasks < limits.tasks && bytes + more <= limits.bytes) return undefined;
-  if (state.task(task.task_id) !== undefined || holderOf(state, task) !== undefined) return undefined;
-  return tasks >= limits.tasks
-    ? `${tasks} tasks wait or are being proved, and ${limits.tasks} are allowed`
-    : `the inputs of ${tasks} tasks that wait or are being proved have ${bytes} bytes, this one has ${more}, and ${limits.bytes} are allowed`;
+/** Cancelling what is cancelled changes nothing. */
+export function cancelTask(state: State, { task_id }: CancelTask): Outcome {
+  const task = state.task(task_id);
+  if (task === undefined) return taskNotFound();
+  if (task.status === "cancelled") return changed(task);
+  if (hasEnded(task.status))
+    return refused("task-conflict", `task ${task_id} is ${task.status} and cannot be cancelled any more`);
+  return put(state, cancel(task, state.now));
 }
 
-/** The task that holds the same content already. */
-function holderOf(state: State, task: SubmitTask["task"]): TaskRecord | undefined {
-  const holder = state.get("content", task.content_hash);
+/** Retrying what may be handed out at once changes nothing. */
+export function retryTask(state: State, { task_id }: RetryTask): Outcome {
+  const task = state.task(task_id);
+  if (task === undefined) return taskNotFound();
+  if (isWaiting(task.status)) {
+    const delayed = task.status === "scheduled" || (task.not_before ?? 0) > state.now;
+    return delayed ? put(state, retry(task, state.now)) : changed(task);
+  }
+  if (!hasEnded(task.status) || task.status === "completed")
+    return refused("task-conflict", `task ${task_id} is ${task.status}: there is nothing to retry`);
+  const holder = holderOf(state, task);
+  if (holder !== undefined) {
+    const detail = `the content of task ${task_id} was submitted again as ${holder.task_id}, which is ${holder.status}`;
+    return refused("task-conflict", detail);
+  }
+  state.put("content", task.content_hash, { v: 1, task_id });
+  return put(state, retry(task, state.now));
+}
+
+/** Those due first go first; how many there still are shows in the state. */
+export function advanceTasks(state: State, { limit }: AdvanceTasks): Outcome {
+  for (let left = Math.min(limit, CHANGED_MAX); left > 0; left--) {
+    const expired = firstDue(state, state.expiries);
+    const due = expired ?? firstDue(state, state.scheduled);
+    if (due === undefined) break;
+    state.putTask(expired === undefined ? fallDue(due) : expire(due, state.now));
+  }
+  return { type: "done" };
+}
+
+function firstDue(state: State, deadlines: State["scheduled"]): TaskRecord | undefined {
+  const { first } = deadlines;
+  if (first === undefined || first.at > state.now) return undefined;
+  const task = state.task(first.key);
+  if (task === undefined) throw new Error(`task ${first.key} is due at ${first.at}, but has no record`);
+  return task;
+}
+
+/** The open or completed task that holds a content. */
+export function holderOf(
+  state: State,
+  { content_hash }: Pick<TaskRecord, "content_hash">,
+): TaskRecord | undefined {
+  const holder = state.get("content", content_hash);
   const first = holder && state.task(holder.task_id);
   if (first === undefined) return undefined;
-  return first.status === "failed" || first.status === "cancelled" || first.status === "expired"
-    ? undefined
-    : first;
+  return first.status === "completed" || !hasEnded(first.status) ? first : undefined;
+}
+
+function put(state: State, task: TaskRecord): Outcome {
+  state.putTask(task);
+  return changed(task);
+}
+
+function changed({ task_id, status }: TaskRecord): Outcome {
+  return { type: "task-changed", task_id, status };
+}
+
+function taskNotFound(): Outcome {
+  return refused("task-not-found", "Task not found");
 }

@@ -159,7 +159,7 @@ export function endAttempt(
   const next = { ...task, attempts, attempts_spent, losses, ...(error === undefined ? {} : { error }) };
   if (end.final || attempts_spent >= task.max_attempts)
     return { ...next, status: "failed", completed_at: now };
-  if (losses >= LOSSES_MAX) {
+  if (losses >= (task.losses_max ?? LOSSES_MAX)) {
     const lost = `given up after ${losses} workers were lost with it; the last one: ${current.worker_id}`;
     return { ...next, status: "failed", completed_at: now, error: lost };
   }

@@ -6,7 +6,8 @@
 import type { AttemptRecord, Instant, TaskRecord, WorkerRecord } from "./records.ts";
 
 interface CommandBase {
-  readonly v: 1;
+  /** Which meaning its type has: `versions.ts` knows them. */
+  readonly v: 1 | 2;
   /** Repeating a command under the same id within 60 s of entry time changes nothing and gives the first answer. */
   readonly id: string;
 }
@@ -40,8 +41,27 @@ export interface SubmitTask extends CommandBase {
     | "max_attempts"
     | "max_runtime_ms"
     | "tags"
-  >;
+    | "deadline"
+  > & {
+    /** Not handed out for so long after it was accepted. */
+    readonly delay_ms?: number;
+  };
   readonly client_key?: ClientKey;
+}
+/** Ends a task that is still open, whoever works on it. */
+export interface CancelTask extends CommandBase {
+  readonly type: "cancel-task";
+  readonly task_id: string;
+}
+/** By hand: a task that ended without a proof waits again, and one that waits need not wait for its time any more. */
+export interface RetryTask extends CommandBase {
+  readonly type: "retry-task";
+  readonly task_id: string;
+}
+/** Proposed by the leader: of the tasks whose delay or whose time is over, so many become pending or expire. */
+export interface AdvanceTasks extends CommandBase {
+  readonly type: "advance-tasks";
+  readonly limit: number;
 }
 export interface RegisterWorker extends CommandBase {
   readonly type: "register-worker";
@@ -123,9 +143,18 @@ export interface AppendEvent extends CommandBase {
   readonly body: string;
   readonly client_key?: ClientKey;
 }
+/** Where the platform was asked to run a replica. */
+export interface DescribeMember extends CommandBase {
+  readonly type: "describe-member";
+  readonly node_id: string;
+  readonly location_hint: string;
+}
 
 export type Command =
   | SubmitTask
+  | CancelTask
+  | RetryTask
+  | AdvanceTasks
   | RegisterWorker
   | GrantLeases
   | StartLeases
@@ -137,7 +166,8 @@ export type Command =
   | SetWorkerState
   | DrainWorker
   | RemoveWorker
-  | AppendEvent;
+  | AppendEvent
+  | DescribeMember;
 
 type Body<C> = C extends Command ? Omit<C, "v" | "id"> : never;
 /** What is to be done, before whoever proposes it gives it an id. */
@@ -159,6 +189,8 @@ export interface LeaseGrant {
 
 /** Why a command was refused by the state machine. The codes are those of the HTTP contract. */
 export type RefusalCode =
+  | "task-not-found"
+  | "task-conflict"
   | "worker-unknown"
   | "boot-superseded"
   | "lease-unknown"
@@ -179,6 +211,8 @@ export type Outcome =
       readonly cached: boolean;
       readonly status: TaskRecord["status"];
     }
+  /** Cancelled or retried by hand; `status` is what it is now. */
+  | { readonly type: "task-changed"; readonly task_id: string; readonly status: TaskRecord["status"] }
   | { readonly type: "registered"; readonly created: boolean; readonly leases: readonly LeaseGrant[] }
   /** Empty when there is no work, no free slot, or the worker drains. */
   | { readonly type: "granted"; readonly leases: readonly LeaseGrant[] }

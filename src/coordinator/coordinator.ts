@@ -14,13 +14,24 @@ import {
   releaseLease,
   startLeases,
 } from "./apply-leases.ts";
-import { noRoom, submitTask } from "./apply-tasks.ts";
+import { advanceTasks, cancelTask, retryTask, submitTask } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
 import { wouldGrant } from "./grant.ts";
+import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
 import { leaseStanding, tasksPage, taskView, workersPage, workerView } from "./queries.ts";
-import type { EventRecord, Instant, RecordKey, Records, TaskRecord, WorkerRecord } from "./records.ts";
+import type {
+  EventRecord,
+  Instant,
+  MemberRecord,
+  RecordKey,
+  Records,
+  TaskRecord,
+  WorkerRecord,
+} from "./records.ts";
+import { noRoom } from "./room.ts";
 import { State } from "./state.ts";
+import { knows } from "./versions.ts";
 import type { Backlog, Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
 
 export type { Applied } from "./answers.ts";
@@ -32,6 +43,10 @@ export interface Coordinator {
    * know, before anything has changed.
    */
   apply(command: Command, place: EntryPlace): Applied;
+  /**
+   * Takes note of the members from the entry `index` on, the founding ones at 0. What was noted before changes nothing.
+   */
+  configure(members: readonly MemberRole[], index: number): readonly MemberChange[];
   /**
    * Keys of the records changed since the last call, each once; a record that is gone is named as well. Only with
    * this call do the records hold the counters of all commands applied: build anew from them right after it.
@@ -48,6 +63,13 @@ export interface Coordinator {
   worker(worker_id: string): WorkerView | undefined;
   /** In order of their names. */
   workers(): readonly WorkerView[];
+  /** Also those that were removed. */
+  members(): readonly MemberRecord[];
+  member(replica_id: string): MemberRecord | undefined;
+  /** Entry of the newest configuration. */
+  readonly configuredIndex: number;
+  /** Where the platform was asked to run a replica that was added. */
+  location(node_id: string): string | undefined;
   /** Up to `limit` Critical events with a `seq` after `after`, oldest first. */
   events(after: number, limit: number): readonly EventRecord[];
   readonly eventCount: number;
@@ -70,6 +92,8 @@ export interface Coordinator {
    * ask `grantable` again then, which moves it on.
    */
   readonly nextDue: Instant | undefined;
+  /** When the first scheduled task becomes pending or the first task with a deadline expires: see `advance-tasks`. */
+  readonly nextAdvance: Instant | undefined;
 
   /** Current leases of a worker, in the order in which they were granted. */
   leasesOf(worker_id: string): readonly LeaseView[];
@@ -86,21 +110,24 @@ export interface Coordinator {
 export function createCoordinator({ records }: { readonly records: Records }): Coordinator {
   const state = new State(records);
   const answers = new Answers(state, records.live("commands"));
+  const register = new MemberRegister(state, records.live("members"));
 
   return {
     apply(command, place) {
       check(command, place);
       state.advance(place.time);
+      state.follow(command.v);
       answers.expire();
       const known = answers.ofCommand(command.id);
       if (known !== undefined) return known;
       const client_key = "client_key" in command ? command.client_key : undefined;
       const first = client_key && answers.ofKey(client_key);
-      const applied = first ?? { outcome: carryOut(state, command, place), replayed: false };
+      const applied = first ?? { outcome: carryOut(state, register, command, place), replayed: false };
       if (applied.outcome.type === "refused") state.commands_refused++;
       answers.remember(command, applied, place, first === undefined ? client_key : undefined);
       return applied;
     },
+    configure: (members, index) => register.configure(members, index),
     takeChanges: () => state.settle(answers.positions),
     get changes() {
       return state.changes;
@@ -131,6 +158,12 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       return worker && workerView(state, worker);
     },
     workers: () => state.workers().map((worker) => workerView(state, worker)),
+    members: () => register.all(),
+    member: (replica_id) => register.get(replica_id),
+    get configuredIndex() {
+      return register.index;
+    },
+    location: (node_id) => register.location(node_id),
     events: (after, limit) => eventsAfter(state, after, limit),
     get eventCount() {
       return state.event_count;
@@ -140,10 +173,9 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     },
 
     noRoom(command, limits) {
-      if (command.type !== "submit-task") return undefined;
-      const { id, client_key } = command;
       const full = noRoom(state, command, limits);
-      if (full === undefined || answers.ofCommand(id) !== undefined) return undefined;
+      if (full === undefined || answers.ofCommand(command.id) !== undefined) return undefined;
+      const client_key = "client_key" in command ? command.client_key : undefined;
       return client_key !== undefined && answers.ofKey(client_key) !== undefined ? undefined : full;
     },
     grantable(worker_id, boot_id, max, now) {
@@ -154,6 +186,10 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     },
     get nextDue() {
       return state.queue.nextDue;
+    },
+    get nextAdvance() {
+      const instants = [state.scheduled.first, state.expiries.first].flatMap((first) => first?.at ?? []);
+      return instants.length === 0 ? undefined : Math.min(...instants);
     },
 
     leasesOf: (worker_id) => state.leasesOf(worker_id),
@@ -167,10 +203,16 @@ export function createCoordinator({ records }: { readonly records: Records }): C
   };
 }
 
-function carryOut(state: State, command: Command, place: EntryPlace): Outcome {
+function carryOut(state: State, register: MemberRegister, command: Command, place: EntryPlace): Outcome {
   switch (command.type) {
     case "submit-task":
       return submitTask(state, command, place);
+    case "cancel-task":
+      return cancelTask(state, command);
+    case "retry-task":
+      return retryTask(state, command);
+    case "advance-tasks":
+      return advanceTasks(state, command);
     case "register-worker":
       return registerWorker(state, command);
     case "grant-leases":
@@ -195,29 +237,9 @@ function carryOut(state: State, command: Command, place: EntryPlace): Outcome {
       return removeWorker(state, command);
     case "append-event":
       return appendEvent(state, command, place);
+    case "describe-member":
+      return register.describe(command);
   }
-}
-
-const TYPES: ReadonlySet<string> = new Set<Command["type"]>([
-  "submit-task",
-  "register-worker",
-  "grant-leases",
-  "start-leases",
-  "complete-lease",
-  "reject-proof",
-  "fail-lease",
-  "release-lease",
-  "expire-lease",
-  "set-worker-state",
-  "drain-worker",
-  "remove-worker",
-  "append-event",
-]);
-
-/** Whether this version can apply a command. Whoever appends one asks first: what is committed must be applied. */
-export function knows(command: Command): boolean {
-  const { v, type } = command as { readonly v: unknown; readonly type: unknown };
-  return v === 1 && typeof type === "string" && TYPES.has(type);
 }
 
 function check(command: Command, { index }: EntryPlace): void {

@@ -66,7 +66,7 @@ function select(state: State, worker: WorkerRecord, most: number, now: Instant):
     if (entry === undefined) break;
     const task = state.task(entry.task_id);
     if (task === undefined) throw new Error(`queue holds task ${entry.task_id}, which has no record`);
-    if (isKeptForOthers(state, task, worker, now)) {
+    if (hasPassed(task.deadline, now) || isKeptForOthers(state, task, worker, now)) {
       passed_over.push(entry);
     } else {
       tasks.push(task);
@@ -75,6 +75,11 @@ function select(state: State, worker: WorkerRecord, most: number, now: Instant):
   }
   for (const entry of passed_over) state.queue.restore(entry, now);
   return { tasks, taken };
+}
+
+/** It will be expired presently; until then nobody need work on it. */
+function hasPassed(deadline: Instant | undefined, now: Instant): boolean {
+  return deadline !== undefined && deadline <= now;
 }
 
 function isKeptForOthers(state: State, task: TaskRecord, worker: WorkerRecord, now: Instant): boolean {

@@ -14,6 +14,11 @@ export class Heap<Item> {
     return this.#items.length;
   }
 
+  /** In no order to rely on. */
+  get items(): readonly Item[] {
+    return this.#items;
+  }
+
   peek(): Item | undefined {
     return this.#items[0];
   }

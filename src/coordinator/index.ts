@@ -3,8 +3,10 @@
  * this folder.
  */
 export type * from "./commands.ts";
-export { type Applied, type Coordinator, createCoordinator, knows } from "./coordinator.ts";
+export { type Applied, type Coordinator, createCoordinator } from "./coordinator.ts";
 export { createLiveness, type Liveness } from "./liveness.ts";
+export type { MemberChange, MemberRole } from "./members.ts";
 export { createMemoryRecords } from "./memory-records.ts";
 export type * from "./records.ts";
+export { knows, versionOf } from "./versions.ts";
 export type * from "./views.ts";

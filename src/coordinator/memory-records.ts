@@ -14,6 +14,8 @@ export function createMemoryRecords(): Records {
     keys: new Map(),
     key_order: new Map(),
     commands: new Map(),
+    members: new Map(),
+    locations: new Map(),
     meta: new Map(),
   };
   const arrivals: { readonly sequence: number; readonly task_id: string }[] = [];

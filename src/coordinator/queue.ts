@@ -9,6 +9,7 @@ export interface Waiting {
   readonly task_id: string;
   readonly circuit: string;
   readonly priority: number;
+  readonly created_at: Instant;
   readonly sequence: number;
   readonly not_before: Instant;
   /** Stands in one of the heaps: not while it is taken out to be looked at. */
@@ -18,9 +19,25 @@ export interface Waiting {
 /** Entries that were removed may make up this many more than those that still count before the heaps are cleaned. */
 const STALE_MAX = 1024;
 
-/** A total order of constants, so that it may become `created_at − priority × step` when priorities age. */
-function servedBefore(a: Waiting, b: Waiting): boolean {
+/**
+ * What one point of priority is worth: a task goes before those that came up to so long before it for each point that
+ * it has more. So one of the lowest priority waits for none that came more than 200 of them after it.
+ */
+export const PRIORITY_STEP_MS = 60_000;
+
+/** By rules of version 1: a lower priority waits as long as there is a higher one. */
+function higherBefore(a: Waiting, b: Waiting): boolean {
   return a.priority === b.priority ? a.sequence < b.sequence : a.priority > b.priority;
+}
+
+/** A total order of constants: growing older changes nobody's place. */
+function servedBefore(a: Waiting, b: Waiting): boolean {
+  const [rank_a, rank_b] = [rank(a), rank(b)];
+  return rank_a === rank_b ? a.sequence < b.sequence : rank_a < rank_b;
+}
+
+function rank({ created_at, priority }: Waiting): number {
+  return created_at - priority * PRIORITY_STEP_MS;
 }
 
 function dueBefore(a: Waiting, b: Waiting): boolean {
@@ -32,10 +49,24 @@ export class WaitingQueue {
   readonly #ready = new Map<string, Heap<Waiting>>();
   readonly #delayed = new Heap<Waiting>(dueBefore);
   #stale = 0;
+  #before: (a: Waiting, b: Waiting) => boolean;
+
+  constructor(rules: number) {
+    this.#before = rules === 1 ? higherBefore : servedBefore;
+  }
+
+  /** The rules change: what waits is put in its new order. */
+  follow(rules: number): void {
+    this.#before = rules === 1 ? higherBefore : servedBefore;
+    const ready = [...this.#ready.values()];
+    this.#ready.clear();
+    for (const heap of ready) for (const entry of heap.items) if (this.#counts(entry)) this.#push(entry);
+    this.#clean();
+  }
 
   add(task: TaskRecord, now: Instant): void {
-    const { task_id, circuit, priority, sequence, not_before = 0 } = task;
-    const entry: Waiting = { task_id, circuit, priority, sequence, not_before, queued: false };
+    const { task_id, circuit, priority, created_at, sequence, not_before = 0 } = task;
+    const entry: Waiting = { task_id, circuit, priority, created_at, sequence, not_before, queued: false };
     this.#waiting.set(task_id, entry);
     this.restore(entry, now);
   }
@@ -59,7 +90,7 @@ export class WaitingQueue {
         const heap = this.#ready.get(circuit);
         const top = heap && this.#top(heap);
         if (heap === undefined || top === undefined) continue;
-        if (first === undefined || servedBefore(top, first)) {
+        if (first === undefined || this.#before(top, first)) {
           best = heap;
           first = top;
         }
@@ -79,12 +110,7 @@ export class WaitingQueue {
       this.#delayed.push(entry);
       return;
     }
-    let heap = this.#ready.get(entry.circuit);
-    if (heap === undefined) {
-      heap = new Heap(servedBefore);
-      this.#ready.set(entry.circuit, heap);
-    }
-    heap.push(entry);
+    this.#push(entry);
   }
 
   /** Entries in memory, also those that no longer count. */
@@ -97,6 +123,19 @@ export class WaitingQueue {
   /** Earliest `not_before` among the tasks that were not due when last looked at. */
   get nextDue(): Instant | undefined {
     return this.#top(this.#delayed)?.not_before;
+  }
+
+  #push(entry: Waiting): void {
+    let heap = this.#ready.get(entry.circuit);
+    if (heap === undefined) {
+      heap = new Heap(this.#before);
+      this.#ready.set(entry.circuit, heap);
+    }
+    heap.push(entry);
+  }
+
+  #counts(entry: Waiting): boolean {
+    return this.#waiting.get(entry.task_id) === entry;
   }
 
   #promote(now: Instant): void {
@@ -113,14 +152,14 @@ export class WaitingQueue {
   #top(heap: Heap<Waiting>): Waiting | undefined {
     for (;;) {
       const top = heap.peek();
-      if (top === undefined || this.#waiting.get(top.task_id) === top) return top;
+      if (top === undefined || this.#counts(top)) return top;
       heap.pop();
       this.#stale--;
     }
   }
 
   #clean(): void {
-    const current = (entry: Waiting): boolean => this.#waiting.get(entry.task_id) === entry;
+    const current = (entry: Waiting): boolean => this.#counts(entry);
     this.#delayed.retain(current);
     for (const [circuit, heap] of this.#ready) {
       heap.retain(current);

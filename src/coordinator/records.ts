@@ -29,7 +29,8 @@ export type AttemptOutcome =
   | "missing"
   | "released"
   | "superseded"
-  | "cancelled";
+  | "cancelled"
+  | "expired";
 
 /** One grant of a task to a worker. `lease_id` is unique per grant, is the fence, and is known to its holder alone. */
 export interface AttemptRecord {
@@ -71,6 +72,8 @@ export interface TaskRecord {
   readonly created_at: Instant;
   /** Not handed out before this instant: a delay or a retry's backoff. */
   readonly not_before?: Instant;
+  /** What has no proof by then is not wanted any more. */
+  readonly deadline?: Instant;
   /** When the current lease, or the one that ended the task, was granted. */
   readonly started_at?: Instant;
   /** When the task ended, completed or not. */
@@ -79,6 +82,8 @@ export interface TaskRecord {
   readonly attempts_spent: number;
   /** Grants lost with their worker (`worker-lost`, `missing`): counted apart. */
   readonly losses: number;
+  /** With how many losses it is given up; absent: with the usual number. */
+  readonly losses_max?: number;
   /** Grants so far: the next lease is number `grants + 1`. */
   readonly grants: number;
   /** Grants, oldest first; of very many the oldest released ones are forgotten. The last is current if it has no `outcome`. */
@@ -121,6 +126,22 @@ export interface EventRecord {
 export interface ContentRecord {
   readonly v: 1;
   readonly task_id: string;
+}
+
+/** A replica that takes part, or did: its id is never used again. */
+export interface MemberRecord {
+  readonly v: 1;
+  readonly replica_id: string;
+  readonly node_id: string;
+  readonly role: "voter" | "learner" | "removed";
+  /** The configuration that gave it this role; 0 for the founding. */
+  readonly log_index: number;
+}
+
+export interface LocationRecord {
+  readonly v: 1;
+  readonly node_id: string;
+  readonly location_hint: string;
 }
 
 /** The first answer given under an idempotency key. */
@@ -178,6 +199,8 @@ export interface MetaRecord {
   readonly assignments_failed: number;
   /** Live tasks are counted from their records. */
   readonly tasks_ended: Readonly<Record<EndedStatus, number>>;
+  /** The highest version of a command applied so far; absent: 1. */
+  readonly rules?: number;
   readonly command_answers: RingPosition;
   readonly key_order: RingPosition;
 }
@@ -193,6 +216,10 @@ export interface RecordTypes {
   key_order: BucketRecord<KeyEntry>;
   /** Buckets of command ids with their answers, kept 60 s, by number. */
   commands: BucketRecord<CommandAnswer>;
+  /** By replica id. */
+  members: MemberRecord;
+  /** By node id. */
+  locations: LocationRecord;
   /** One record, `meta`. Brought up to date by `takeChanges`, not by every command. */
   meta: MetaRecord;
 }
@@ -210,7 +237,7 @@ export interface Records {
   delete(table: Table, key: string): void;
   /**
    * All records that must be in memory for the state machine to work, in any order: at start-up only, and only of
-   * `tasks` (at least those that have not ended), `workers` and `commands`.
+   * `tasks` (at least those that have not ended), `workers`, `members` and `commands`.
    */
   live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]>;
   /** Tasks with a smaller `sequence` than `before` (default: all), newest first, read as the caller goes on. */

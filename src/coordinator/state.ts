@@ -36,9 +36,14 @@ const FRESH: MetaRecord = {
 };
 
 export class State {
-  readonly queue = new WaitingQueue();
+  readonly queue: WaitingQueue;
   readonly workforce = new Workforce();
+  /** Leases by the end of their `max_runtime_ms`. */
   readonly deadlines = new Deadlines();
+  /** Scheduled tasks by the end of their delay. */
+  readonly scheduled = new Deadlines();
+  /** Open tasks by their deadline. */
+  readonly expiries = new Deadlines();
   /** As last stored; what moves with every command is kept beside it and joined in `settle`. */
   readonly stored: MetaRecord;
   event_count: number;
@@ -50,6 +55,7 @@ export class State {
   readonly #workers = new Map<string, WorkerRecord>();
   readonly #assigned: Map<string, number>;
   #assigned_before: number;
+  #rules: number;
   readonly #by_status: Record<TaskStatus, number>;
   #backlog: Backlog = { tasks: 0, bytes: 0 };
   readonly #changed = new Map<Table, Set<string>>();
@@ -66,6 +72,8 @@ export class State {
     this.commands_refused = meta.commands_refused;
     this.#assigned_before = meta.tasks_assigned_before;
     this.#assigned = new Map(Object.entries(meta.tasks_assigned));
+    this.#rules = meta.rules ?? 1;
+    this.queue = new WaitingQueue(this.#rules);
     this.#by_status = { scheduled: 0, pending: 0, assigned: 0, in_progress: 0, ...meta.tasks_ended };
     for (const [, worker] of records.live("workers")) {
       this.#workers.set(worker.worker_id, worker);
@@ -81,6 +89,13 @@ export class State {
 
   advance(time: Instant): void {
     if (time > this.#now) this.#now = time;
+  }
+
+  /** From the first command of a higher version on, everything follows its rules. */
+  follow(version: number): void {
+    if (version <= this.#rules) return;
+    this.#rules = version;
+    this.queue.follow(version);
   }
 
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
@@ -223,6 +238,7 @@ export class State {
       commands_refused: this.commands_refused,
       tasks_ended: { completed, failed, cancelled, expired } satisfies Record<EndedStatus, number>,
       ...rings,
+      ...(this.#rules === 1 ? {} : { rules: this.#rules }),
     });
     const changed: RecordKey[] = [];
     for (const [table, keys] of this.#changed) for (const key of keys) changed.push({ table, key });
@@ -249,6 +265,12 @@ export class State {
       const { tasks, bytes } = this.#backlog;
       this.#backlog = { tasks: tasks + change, bytes: bytes + change * (after.input_bytes ?? 0) };
     }
+
+    if (after.status === "scheduled") this.scheduled.add(after.task_id, after.not_before ?? this.#now);
+    else if (before?.status === "scheduled") this.scheduled.remove(after.task_id);
+    if (after.deadline !== undefined && !hasEnded(after.status))
+      this.expiries.add(after.task_id, after.deadline);
+    else if (before?.deadline !== undefined) this.expiries.remove(after.task_id);
 
     const waited = before !== undefined && isWaiting(before.status);
     const waits = isWaiting(after.status);

@@ -1,5 +1,6 @@
 // What a circuit is to the rest of Troika: the input that a client may submit, the public statement that follows from
-// it, and the judgement of a proof. Computed by the coordinator, never taken from a prover.
+// it, the witness that a prover needs, and the judgement of a proof. The statement is computed by the coordinator, never
+// taken from a prover.
 
 import type { z } from "zod";
 import type { Steps } from "./steps.ts";
@@ -24,11 +25,24 @@ export interface Signal {
 
 export type Verdict = { readonly valid: true } | { readonly valid: false; readonly reason: string };
 
+/** The circuit's signals by name, private ones among them. Elements of the field: nothing is reduced later. */
+export type WitnessInput = Readonly<Record<string, bigint | readonly bigint[]>>;
+
+/** Why an input that has the right form has no proof: a signature that does not verify, a path that leads elsewhere. */
+export interface Contradiction {
+  /** The field of the submission that is to blame. */
+  readonly field: string;
+  /** Continues the field's name: "is not …". Never shows a value. */
+  readonly detail: string;
+}
+
 export interface Circuit {
   /** As in routes and leases: "merkle". */
   readonly name: string;
   /** As tasks show it: "merkle_proof". */
   readonly circuit_type: string;
+  /** What a proof says, in one sentence. */
+  readonly description: string;
   /** SHA-256 of the verifying key's canonical JSON, 64 hex digits. Provers announce it: another key's proofs fail here. */
   readonly vk_hash: string;
   /** In snarkjs' form, for publication. */
@@ -41,6 +55,8 @@ export interface Circuit {
   readonly input: z.ZodType;
   /** Two submissions with the same canonical input are the same content. Takes what `input` puts out. */
   canonical(input: unknown): CanonicalInput;
+  /** What `input` does not look for because it takes milliseconds; undefined where a proof exists. */
+  contradiction(input: CanonicalInput): Steps<Contradiction | undefined>;
   /**
    * The public statement of one task, computed once, at submission; for a large input that takes a few hundred
    * milliseconds. `blinding` is decimal, from `newBlinding`. Throws only for an input that is not canonical.
@@ -50,6 +66,15 @@ export interface Circuit {
     readonly input: CanonicalInput;
     readonly blinding: string;
   }): Steps<Statement>;
+  /**
+   * What the prover's witness calculator is given. Validates `input` again, which came over the network: throws for
+   * whatever `input` would refuse. `context` is that of the task, `blinding` has 248 bits at most.
+   */
+  witness(task: {
+    readonly input: unknown;
+    readonly blinding: bigint;
+    readonly context: bigint;
+  }): WitnessInput;
   /**
    * Compares the submitted signals with the expected ones as strings, then verifies against our own key. Takes
    * anything a prover may send and never throws. Proofs can be re-randomised by anybody who has one: the bytes of a

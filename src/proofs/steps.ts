@@ -16,3 +16,9 @@ export function atOnce<Result>(steps: Steps<Result>): Result {
     if (step.done) return step.value;
   }
 }
+
+/** For what is short enough not to be cut. */
+// biome-ignore lint/correctness/useYield: it has nothing to pause between
+export function* inOneStep<Result>(compute: () => Result): Steps<Result> {
+  return compute();
+}

@@ -26,7 +26,6 @@ export type {
   VoteRequest,
   VoteResponse,
 } from "./messages.ts";
-export { NotBuilt } from "./not-built.ts";
 export type { Limits, RaftOptions, Timing } from "./options.ts";
 export { isQuorum, isVoter, replicasOf, votersOf } from "./quorum.ts";
 export type { Raft } from "./raft.ts";

@@ -4,11 +4,19 @@
  * established: every worker and every lease gets one full period from then.
  */
 import type { Command, Refused } from "../coordinator/commands.ts";
-import { type CommandBody, type Coordinator, createLiveness, type Liveness } from "../coordinator/index.ts";
+import {
+  type CommandBody,
+  type Coordinator,
+  createLiveness,
+  type Liveness,
+  versionOf,
+} from "../coordinator/index.ts";
 import type { ProposeAnswer } from "./proposals.ts";
 import { type Applied, type HeartbeatResult, newNonce, type Pull, type WorkerHeartbeat } from "./rpc.ts";
 
 const PULLS_WAITING_MAX = 10_000;
+/** Tasks that become pending or expire in one entry. */
+const ADVANCED_MAX = 200;
 
 export interface DutiesOptions {
   readonly coordinator: Coordinator;
@@ -35,6 +43,8 @@ export class Duties {
   /** Tasks asked for by grants that are proposed but not yet applied. */
   #asked = 0;
   #closedWith: ProposeAnswer | undefined;
+  /** An `advance-tasks` is under way. */
+  #advancing = false;
   /** On the engine's clock, as everything about pulls: it is the one that stamps entries. */
   #attendedAt = Number.NEGATIVE_INFINITY;
 
@@ -62,6 +72,7 @@ export class Duties {
   /** Entries have been `applied` or time has passed: grants what can be granted, ends what has waited enough. */
   attend(now: number, applied: boolean): void {
     this.#proposeAll(this.#liveness.due(this.#options.clock()));
+    this.#advance(now);
     if (this.#waiting.length === 0) return;
     if (!applied && now < (this.#pullsDue() ?? Number.POSITIVE_INFINITY)) return;
     this.#attendedAt = now;
@@ -72,8 +83,21 @@ export class Duties {
 
   get nextDue(): number | undefined {
     const beats = this.#liveness.nextDue;
-    const pulls = this.#pullsDue();
-    return beats === undefined ? pulls : Math.min(beats, pulls ?? beats);
+    const advance = this.#advancing ? undefined : this.#options.coordinator.nextAdvance;
+    const due = [beats, advance, this.#pullsDue()].filter((instant) => instant !== undefined);
+    return due.length === 0 ? undefined : Math.min(...due);
+  }
+
+  /** One slice at a time; the next one follows it as long as something is due. */
+  #advance(now: number): void {
+    const due = this.#options.coordinator.nextAdvance;
+    if (this.#advancing || due === undefined || due > now) return;
+    this.#advancing = true;
+    void this.#propose({ type: "advance-tasks", limit: ADVANCED_MAX }).then(({ type }) => {
+      this.#advancing = false;
+      // What was declined is proposed again with the next event.
+      if (type === "applied") this.#options.wake();
+    });
   }
 
   /** When a waiting pull has waited enough, or a delayed task falls due that was not due when last looked. */
@@ -110,7 +134,7 @@ export class Duties {
     // Also a refusal goes through the log: only the applied state knows that a worker is unknown.
     this.#asked += pull.max;
     const command: Command = {
-      v: 1,
+      v: versionOf("grant-leases"),
       id: pull.command_id,
       type: "grant-leases",
       worker_id: pull.worker_id,
@@ -141,9 +165,15 @@ export class Duties {
   }
 
   #proposeAll(bodies: readonly CommandBody[]): void {
-    for (const body of bodies) {
-      // Whether it applies is decided there; what did not happen is proposed again when it is still due.
-      void this.#options.propose({ v: 1, id: crypto.randomUUID(), ...body } as Command);
-    }
+    // Whether it applies is decided there; what did not happen is proposed again when it is still due.
+    for (const body of bodies) void this.#propose(body);
+  }
+
+  #propose(body: CommandBody): Promise<ProposeAnswer> {
+    return this.#options.propose({
+      v: versionOf(body.type),
+      id: crypto.randomUUID(),
+      ...body,
+    } as Command);
   }
 }

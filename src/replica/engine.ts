@@ -16,6 +16,7 @@ import { declinedBy, startCore } from "./core.ts";
 import { Duties } from "./duties.ts";
 import { Intake } from "./intake.ts";
 import { Members } from "./members.ts";
+import type { Observation } from "./observations.ts";
 import { idOf, nameOf, Peers, type PeersOptions } from "./peers.ts";
 import type { ProposeAnswer } from "./proposals.ts";
 import { type Grant, Reads } from "./reads.ts";
@@ -33,6 +34,7 @@ export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachab
   /** The instance must not go on: it can no longer promise anything. */
   readonly abort: (reason: string) => void;
   readonly log: (text: string) => void;
+  readonly observe: (observation: Observation) => void;
 }
 
 export class Engine {

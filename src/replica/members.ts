@@ -1,8 +1,9 @@
 /** Who takes part in the group, by the configuration in force, and whom of them this replica hears. */
 import type { Command } from "../coordinator/commands.ts";
 import { isQuorum, type Raft, type Configuration as RaftConfiguration, replicasOf } from "../raft/index.ts";
+import type { Observation } from "./observations.ts";
 import { Partitions } from "./partitions.ts";
-import type { Peers } from "./peers.ts";
+import { nameOf, type Peers } from "./peers.ts";
 import type { Reigns } from "./reigns.ts";
 
 export interface MembersOptions {
@@ -14,6 +15,7 @@ export interface MembersOptions {
   readonly heartbeat_ms: number;
   readonly loyalty_ms: number;
   readonly partition_detection_ms: number;
+  readonly observe: (observation: Observation) => void;
 }
 
 export class Members {
@@ -54,17 +56,26 @@ export class Members {
 
   /** Looks for partitions as of `now` on the engine's clock: often enough for the detection period, and not more often. */
   look(now: number): void {
-    const { id, peers, reigns, heartbeat_ms } = this.#options;
+    const { id, peers, reigns, heartbeat_ms, observe } = this.#options;
     if (now - this.#lookedAt < heartbeat_ms) return;
     this.#lookedAt = now;
     const { role, leader } = reigns.current;
     const others = this.ids.filter((member) => member !== id);
-    this.partitions.look({
+    const changes = this.partitions.look({
       now,
       leads: role === "leader",
       peers: new Map(others.map((member) => [member, peers.heardAt(member)])),
       leaderlessSince: leader === undefined ? reigns.leaderlessSince : undefined,
     });
+    for (const { type, peer = id } of changes) {
+      const node_id = nameOf(peer);
+      if (type === "recovered") {
+        observe({ type: "partition.recovered", node_id, new_leader: nameOf(leader ?? id) });
+      } else {
+        const health = role === "leader" && this.reachesMajority ? "healthy" : "unhealthy";
+        observe({ type: "partition.detected", node_id, health });
+      }
+    }
   }
 
   #heardSince(member: string, since: number): boolean {

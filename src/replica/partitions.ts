@@ -1,6 +1,6 @@
 /**
  * Partitions as one replica notices them: a leader that a peer falls silent, any other replica that there is no leader
- * to be heard. Each counts once, when it has lasted for the detection period.
+ * to be heard. Each counts once, when it has lasted for the detection period, and ends when the silence does.
  */
 export interface Reach {
   readonly now: number;
@@ -9,6 +9,12 @@ export interface Reach {
   readonly peers: ReadonlyMap<string, number>;
   /** Since when no leader is known; undefined while one is. */
   readonly leaderlessSince: number | undefined;
+}
+
+/** `peer` is absent where it is the leader that is missing. */
+export interface PartitionChange {
+  readonly type: "detected" | "recovered";
+  readonly peer?: string;
 }
 
 const NOBODY = "";
@@ -24,20 +30,24 @@ export class Partitions {
     this.#detection_ms = detection_ms;
   }
 
-  look({ now, leads, peers, leaderlessSince }: Reach): void {
+  look({ now, leads, peers, leaderlessSince }: Reach): readonly PartitionChange[] {
+    const changes: PartitionChange[] = [];
+    const note = (who: string, since: number): void => {
+      const silent = now - since > this.#detection_ms;
+      if (silent === this.#silent.has(who)) return;
+      if (silent) this.#silent.add(who);
+      else this.#silent.delete(who);
+      if (silent) this.detected++;
+      changes.push({ type: silent ? "detected" : "recovered", ...(who === NOBODY ? {} : { peer: who }) });
+    };
+    note(NOBODY, leaderlessSince ?? now);
     this.#ledSince = leads ? (this.#ledSince ?? now) : undefined;
-    this.#note(NOBODY, leaderlessSince, now);
-    for (const [peer, heardAt] of peers) {
-      // Only a leader is answered by everybody, and only since it leads.
-      this.#note(peer, this.#ledSince === undefined ? undefined : Math.max(heardAt, this.#ledSince), now);
+    for (const who of this.#silent) {
+      // Only a leader is answered by everybody: nobody else can tell whether a silence goes on.
+      if (who !== NOBODY && !(leads && peers.has(who))) this.#silent.delete(who);
     }
-  }
-
-  #note(who: string, since: number | undefined, now: number): void {
-    if (since === undefined || now - since <= this.#detection_ms) this.#silent.delete(who);
-    else if (!this.#silent.has(who)) {
-      this.#silent.add(who);
-      this.detected++;
-    }
+    if (this.#ledSince === undefined) return changes;
+    for (const [peer, heardAt] of peers) note(peer, Math.max(heardAt, this.#ledSince));
+    return changes;
   }
 }

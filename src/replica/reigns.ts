@@ -4,6 +4,7 @@
  */
 import type { Status } from "../raft/index.ts";
 import type { Duties } from "./duties.ts";
+import type { Observation } from "./observations.ts";
 import { nameOf } from "./peers.ts";
 
 interface Place {
@@ -16,6 +17,7 @@ export interface ReignsOptions {
   readonly status: Status;
   readonly now: () => number;
   readonly log: (text: string) => void;
+  readonly observe: (observation: Observation) => void;
   /** The first entry of an own reign is committed: the state is complete and the duties begin. */
   readonly takeUp: (term: number) => Duties;
   /** An own reign has ended; whoever waits for the leader must be told. */
@@ -59,7 +61,7 @@ export class Reigns {
     const before = this.#current;
     if (before.role === role && before.leader === leader && before.term === term) return;
     this.#current = { role, leader, term };
-    const { now, log, lost } = this.#options;
+    const { now, log, lost, observe } = this.#options;
     if (before.leader !== undefined && leader === undefined) this.leaderlessSince = now();
     if (before.role === "leader" && (role !== "leader" || before.term !== term)) {
       lost(before.term);
@@ -71,6 +73,11 @@ export class Reigns {
       log(`raft: entering leader state term=${term}`);
     } else if (role !== before.role || leader !== before.leader) {
       log(`raft: entering ${role} state term=${term} leader=${leader === undefined ? "" : nameOf(leader)}`);
+    }
+    if (leader !== undefined && (leader !== before.leader || term !== before.term)) {
+      observe({ type: "raft.leader_elected", leader_id: nameOf(leader), term });
+    } else if (before.leader !== undefined && leader === undefined) {
+      observe({ type: "raft.leader_lost", leader_id: nameOf(before.leader), term });
     }
   }
 

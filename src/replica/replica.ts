@@ -11,6 +11,7 @@ import { Engine } from "./engine.ts";
 import { streamEvents } from "./events.ts";
 import { Founder } from "./founder.ts";
 import { metricsOf } from "./metrics.ts";
+import { Observations } from "./observations.ts";
 import { healthOf, statusOf } from "./observe.ts";
 import type {
   Answer,
@@ -45,6 +46,8 @@ export class Replica extends DurableObject<Env> {
   readonly #configuration: Configuration;
   readonly #stubs: ReplicaNamespace;
   readonly #store: Store;
+  /** Outlives the engine: a stream goes on while the replica is stopped and started. */
+  readonly #observations = new Observations();
   #engine: Engine | undefined;
   #fault: FaultState;
   #founder: Founder | undefined;
@@ -163,6 +166,7 @@ export class Replica extends DurableObject<Env> {
       blank: (name, incarnation) => void founder.inform(name, incarnation),
       report: (text) => this.#log(`peers: ${text}`),
       log: (text) => this.#log(text),
+      observe: (observation) => this.#observations.note(observation),
     });
     this.#engine = engine;
     engine.event(() => {});

@@ -3,6 +3,7 @@ import { idempotencyKey, WAIT_S_MAX } from "../api/fields.ts";
 import { type Problem, problem } from "../api/problem.ts";
 import { validate } from "../api/validation.ts";
 import type { ClientKey, Command, Outcome, RefusalCode, Refused } from "../coordinator/commands.ts";
+import { versionOf } from "../coordinator/versions.ts";
 import type { RequestContext } from "./context.ts";
 import { sha256Hex } from "./digest.ts";
 
@@ -14,7 +15,7 @@ export type CommandBody = Command extends infer Each
 
 /** A command with its id, made once: the router's own repeats carry the same one. */
 export function command(body: CommandBody): Command {
-  return { v: 1, id: crypto.randomUUID(), ...body } as Command;
+  return { v: versionOf(body.type), id: crypto.randomUUID(), ...body } as Command;
 }
 
 export type Keyed =

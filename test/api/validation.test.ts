@@ -35,7 +35,12 @@ describe("what is wrong with a request", () => {
     [submissionOptions, { priority: 101 }, "priority must be at most 100"],
     [submissionOptions, { tags: ["a", 1] }, "tags[1] must be a string"],
     [submissionOptions, { tags: [""] }, "tags[0] must have at least 1 characters"],
-    [submissionOptions, { delay_ms: 5 }, "delay_ms is not supported in this version"],
+    [submissionOptions, { delay_ms: -5 }, "delay_ms must be at least 0"],
+    [
+      submissionOptions,
+      { deadline: "tomorrow" },
+      'deadline must be a time as RFC 3339 has it, like "2027-01-31T12:00:00Z"',
+    ],
     [pull, { boot_id: "b", wait: 26 }, "wait must be a number of seconds from 0 to 25"],
     [heartbeat, { boot_id: "b", leases: [{}] }, "leases[0].lease_id is missing: it must be a string"],
     [completion, { worker_id: "w", public_inputs: [] }, "proof is missing: it must be given"],

@@ -12,6 +12,9 @@ const CIRCUITS = [["merkle"], ["range"], ["merkle", "range"], []] as const;
 /** Mostly none or little; now and then past a minute, a day, or back in time, as after a change of leader. */
 const PAUSES_MS = [0, 0, 0, 1, 20, 900, 1_100, 5_000, 12_000, 61_000, 25 * 3_600_000, -2_000];
 
+const DELAYS_MS = [0, 1, 1_000, 10_000];
+const DEADLINES_MS = [1, 1_000, 15_000, 3_600_000];
+
 const task = fc.nat(24);
 const worker = fc.nat(WORKERS.length - 1);
 const boot = fc.nat(1);
@@ -27,8 +30,12 @@ export type Step = { readonly pause: number } & (
       attempts: number;
       limit: boolean;
       range: boolean;
+      delay?: number;
+      deadline?: number;
       key?: number;
     }
+  | { readonly do: "cancel" | "retry"; task: number }
+  | { readonly do: "advance"; limit: number }
   | { readonly do: "register"; worker: number; boot: number; slots: number; circuits: number }
   | { readonly do: "grant"; worker: number; max: number }
   | { readonly do: "start" | "release"; lease: number }
@@ -65,11 +72,16 @@ const submit = {
   attempts: fc.integer({ min: 1, max: 4 }),
   limit: fc.boolean(),
   range: fc.boolean(),
+  delay: fc.nat(3),
+  deadline: fc.nat(3),
   key: fc.nat(5),
 };
 const stranger = fc.boolean();
 const step = fc.oneof(
-  { weight: 8, arbitrary: make("submit", submit, ["key"]) },
+  { weight: 8, arbitrary: make("submit", submit, ["delay", "deadline", "key"]) },
+  { weight: 2, arbitrary: make("cancel", { task }) },
+  { weight: 2, arbitrary: make("retry", { task }) },
+  { weight: 2, arbitrary: make("advance", { limit: fc.nat(4) }) },
   {
     weight: 3,
     arbitrary: make("register", { worker, boot, slots: fc.nat(4), circuits: fc.nat(CIRCUITS.length - 1) }),
@@ -122,15 +134,25 @@ function bodyOf(machine: Machine, one: Exclude<Step, { readonly do: "repeat" }>)
       const { task_id, content_hash } = { task_id: `t${one.task}`, content_hash: `c${one.content}` };
       const limit = one.limit ? { max_runtime_ms: 3_000 } : {};
       const circuit = one.range ? "range" : "merkle";
+      const time = {
+        ...(one.delay === undefined ? {} : { delay_ms: DELAYS_MS[one.delay] ?? 0 }),
+        ...(one.deadline === undefined ? {} : { deadline: machine.time + (DEADLINES_MS[one.deadline] ?? 0) }),
+      };
       const { priority, attempts: max_attempts } = one;
       const key =
         one.key === undefined ? {} : { client_key: { scope: "s", key: `k${one.key}`, digest: content_hash } };
       return {
         type: "submit-task",
-        task: taskOf({ task_id, content_hash, circuit, priority, max_attempts, ...limit }),
+        task: taskOf({ task_id, content_hash, circuit, priority, max_attempts, ...limit, ...time }),
         ...key,
       };
     }
+    case "cancel":
+      return { type: "cancel-task", task_id: `t${one.task}` };
+    case "retry":
+      return { type: "retry-task", task_id: `t${one.task}` };
+    case "advance":
+      return { type: "advance-tasks", limit: one.limit };
     case "register": {
       const circuits = CIRCUITS[one.circuits] ?? [];
       const worker = { boot_id: `b${one.boot}`, max_concurrent_tasks: one.slots, circuits, labels: {} };

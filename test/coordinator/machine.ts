@@ -15,6 +15,7 @@ import {
   type SubmitTask,
   type Table,
   type TaskRecord,
+  versionOf,
 } from "../../src/coordinator/index.ts";
 
 export const TABLES: readonly Table[] = [
@@ -46,7 +47,7 @@ export class Machine {
   }
 
   apply(body: CommandBody, id = `command-${this.log.length + 1}`): { outcome: Outcome; replayed: boolean } {
-    const command = { v: 1, id, ...body } as Command;
+    const command = { v: versionOf(body.type), id, ...body } as Command;
     const place = { index: this.log.length + 1, term: 1, time: this.time };
     this.log.push({ command, place });
     return this.coordinator.apply(command, place);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ELSEWHERE_MS } from "../../src/coordinator/grant.ts";
-import { createMemoryRecords, type Records } from "../../src/coordinator/index.ts";
-import { WaitingQueue } from "../../src/coordinator/queue.ts";
+import { type CommandBody, createMemoryRecords, type Records } from "../../src/coordinator/index.ts";
+import { PRIORITY_STEP_MS, WaitingQueue } from "../../src/coordinator/queue.ts";
 import { Machine } from "./machine.ts";
 
 describe("a grant", () => {
@@ -198,7 +198,7 @@ test("time never runs backwards, though the clock of a new leader may be behind"
 });
 
 test("a queue does not keep what was taken out of it, however many tasks come and go", () => {
-  const queue = new WaitingQueue();
+  const queue = new WaitingQueue(2);
   const machine = new Machine();
   for (let at = 0; at < 20_000; at++) {
     machine.submit({ task_id: `t${at}`, circuit: at % 2 === 0 ? "merkle" : "range" });
@@ -252,4 +252,73 @@ test("a task that is asked for too early by a leader with a fast clock is still 
   expect(machine.grant("w", 1)).toEqual([]);
   machine.time = machine.task("a").not_before ?? 0;
   expect(machine.grant("w", 1)).toEqual(["a.2"]);
+});
+
+describe("waiting makes up for priority", () => {
+  test("one point is worth a minute: the higher goes first up to that and not beyond it", () => {
+    const machine = new Machine();
+    machine.register("w", { slots: 9 });
+    machine.submit({ task_id: "old", priority: -100 });
+    machine.time += 200 * PRIORITY_STEP_MS - 1;
+    machine.submit({ task_id: "in time", priority: 100 });
+    machine.time += 1;
+    machine.submit({ task_id: "equal", priority: 100 });
+    machine.time += 1;
+    machine.submit({ task_id: "late", priority: 100 });
+    expect(machine.grant("w", 9)).toEqual(["in time.1", "old.1", "equal.1", "late.1"]);
+  });
+
+  test("so a lowest one is served although higher ones never stop coming", () => {
+    const machine = new Machine();
+    machine.register("w", { slots: 1 });
+    machine.submit({ task_id: "lowest", priority: -100 });
+    const began = machine.time;
+    for (let at = 0; machine.task("lowest").status === "pending"; at++) {
+      machine.submit({ task_id: `a${at}`, priority: 100 });
+      machine.submit({ task_id: `b${at}`, priority: 100 });
+      const [lease_id = ""] = machine.grant("w", 1);
+      machine.complete(lease_id, "w");
+      machine.time += 10 * PRIORITY_STEP_MS;
+      if (machine.time - began > 10 ** 9) throw new Error("it starves");
+    }
+    // Twice as many come as are served: what came before its bound is served before it.
+    expect(machine.time - began).toBeLessThanOrEqual(2 * 200 * PRIORITY_STEP_MS + 10 * PRIORITY_STEP_MS);
+  });
+});
+
+describe("a log from before waiting made up for priority", () => {
+  const minutes = (count: number) => count * PRIORITY_STEP_MS;
+
+  /** As version 1 wrote it: grants that meant something else. */
+  function old(machine: Machine): void {
+    machine.submit({ task_id: "old" });
+    machine.time += minutes(60);
+    machine.submit({ task_id: "new", priority: 1 });
+    machine.submit({ task_id: "newer", priority: 1 });
+  }
+  const grant = (machine: Machine, v: 1 | 2) =>
+    machine.apply({
+      v,
+      type: "grant-leases",
+      worker_id: "w",
+      boot_id: "boot-1",
+      max: 1,
+      nonce: "",
+    } as CommandBody).outcome;
+
+  test("replays to the leases that were granted then, and the first new grant changes the rules for good", () => {
+    const machine = new Machine();
+    machine.register("w", { slots: 9 });
+    old(machine);
+    expect(grant(machine, 1)).toMatchObject({ leases: [{ task_id: "new" }] });
+    machine.submit({ task_id: "newest", priority: 1 });
+    expect(grant(machine, 2)).toMatchObject({ leases: [{ task_id: "old" }] });
+    old(machine);
+    machine.coordinator.takeChanges();
+    const again = new Machine(machine.records);
+    again.time = machine.time + minutes(60);
+    again.log.push(...machine.log);
+    again.submit({ task_id: "last", priority: 9 });
+    expect(grant(again, 1)).toMatchObject({ leases: [{ task_id: "newer" }] });
+  });
 });

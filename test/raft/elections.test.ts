@@ -3,6 +3,7 @@
  * Scripted on single replicas; groups under faults are in simulation.test.ts.
  */
 import { describe, expect, test } from "vitest";
+import { Random } from "../simulation/random.ts";
 import { Cluster } from "./harness/cluster.ts";
 import {
   append,
@@ -16,7 +17,6 @@ import {
   vote,
   voteAnswer,
 } from "./harness/messages.ts";
-import { Random } from "./harness/random.ts";
 import { log, Replica, TIMING, voters } from "./harness/replica.ts";
 
 const HOUR = 3_600_000;

@@ -250,7 +250,7 @@ test("under random faults, with clocks that drift as far as is allowed, no lease
       limits: LIMITS,
     });
     const { random, schedule } = cluster;
-    cluster.weather = { loss: 0.02, duplication: 0.1, delay: [0, 5], flush: [0, 2] };
+    cluster.weather = { loss: 0.02, repetition: 0.1, delay: [0, 5], overtaken: 0, flush: [0, 2] };
     // Answers to the leader that is to be replaced may crawl, while those to its successor are quick.
     let victim: string | undefined;
     let slowness = 0;

@@ -80,8 +80,12 @@ describe("a group of one", () => {
     alone.disk.write(barrier.persist);
     expect(barrier.committed).toEqual([]);
     expect(alone.status.commit).toBe(0);
+    alone.raft.propose("x");
+    const command = alone.raft.takeReady();
     alone.raft.advance({ persisted: 2 });
     expect(alone.status.commit).toBe(1);
     expect(alone.raft.takeReady()?.committed).toHaveLength(1);
+    alone.raft.advance({ persisted: command?.sequence ?? 0 });
+    expect(alone.status.commit).toBe(2);
   });
 });

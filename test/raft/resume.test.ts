@@ -3,9 +3,9 @@
  * say early, and why no answer to its former life counts in the new one.
  */
 import { describe, expect, test } from "vitest";
+import { Random } from "../simulation/random.ts";
 import { Cluster } from "./harness/cluster.ts";
 import { append, at, heartbeatAnswer, matched, only, vote } from "./harness/messages.ts";
-import { Random } from "./harness/random.ts";
 import { log, Replica, TIMING, voters } from "./harness/replica.ts";
 
 const { loyalty } = TIMING;
@@ -170,6 +170,19 @@ describe("a leader that restarts", () => {
       }
     }
   });
+
+  test("trap 46: woken by being told to campaign it resumes, and does not depose itself", () => {
+    const { disk } = led();
+    const a = new Replica(
+      "a",
+      { hardState: disk.durable.hardState, entries: disk.entries },
+      { ...resuming, startQuiesced: true },
+    );
+    a.raft.campaign();
+    const sent = a.pump();
+    expect(a.status).toMatchObject({ role: "leader", term: 1 });
+    expect(sent.map(({ type }) => type)).toEqual(["append-request", "append-request"]);
+  });
 });
 
 test("under random faults, with every message repeated into later lives, no read is stale", () => {
@@ -182,7 +195,7 @@ test("under random faults, with every message repeated into later lives, no read
       checkQuorum: chance.chance(0.5),
     });
     const { random, schedule } = cluster;
-    cluster.weather = { loss: 0.05, duplication: 0.5, delay: [0, 40], flush: [0, 20] };
+    cluster.weather = { loss: 0.05, repetition: 0.5, delay: [0, 40], overtaken: 0, flush: [0, 20] };
     cluster.slowness = () => (random.chance(0.3) ? 600 : 0);
     const work = () => {
       const id = random.pick(cluster.ids) ?? "a";

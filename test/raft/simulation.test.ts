@@ -6,8 +6,8 @@
  */
 import { describe, expect, test } from "vitest";
 import type { Configuration } from "../../src/raft/index.ts";
+import { Random } from "../simulation/random.ts";
 import { Cluster, FAIR } from "./harness/cluster.ts";
-import { Random } from "./harness/random.ts";
 import { LIMITS } from "./harness/replica.ts";
 
 const SEEDS = 400;
@@ -31,8 +31,9 @@ function simulate(seed: number): Cluster {
   });
   cluster.weather = {
     loss: random.pick([0, 0.02, 0.1, 0.3]) ?? 0,
-    duplication: random.pick([0, 0.05, 0.5]) ?? 0,
+    repetition: random.pick([0, 0.05, 0.5]) ?? 0,
     delay: random.chance(0.5) ? [1, 10] : [0, 80],
+    overtaken: 0,
     flush: random.chance(0.3) ? [0, 0] : [0, random.between(1, 40)],
   };
 

@@ -152,11 +152,15 @@ describe("a leader", () => {
   test("trap 31: continues by append behind a snapshot that it installed itself, before it is written", () => {
     const a = new Replica("a");
     a.raft.step(offer(["c", "a", 1], at(1, 5)));
-    a.raft.step(append(["c", "a", 1], at(1, 5), [command(1, 6)]));
+    // Twice: at first the log ends where the snapshot does, then behind it.
+    for (let copy = 0; copy < 2; copy += 1) {
+      a.raft.step(append(["c", "a", 1], at(1, 5), [command(1, 6)]));
+    }
     const ready = a.raft.takeReady();
     expect(ready?.persist).toMatchObject({ snapshot: { last: at(1, 5) }, entries: [{ index: 6 }] });
     expect(outcomes(ready?.sendAfterPersist ?? [])).toEqual([
       { type: "matched", through: 5 },
+      { type: "matched", through: 6 },
       { type: "matched", through: 6 },
     ]);
   });
@@ -295,6 +299,12 @@ describe("a follower", () => {
     expect(installing).toMatchObject({
       persist: { snapshot: { last: at(2, 2) }, entries: [command(3, 3)] },
       committed: [command(3, 3)],
+    });
+    // Nothing behind the snapshot is on disk yet: what follows comes from memory.
+    c.raft.step(append(["a", "c", 3], at(3, 3), [command(3, 4)], { commit: 4 }));
+    expect(c.raft.takeReady()).toMatchObject({
+      persist: { entries: [command(3, 4)] },
+      committed: [command(3, 4)],
     });
   });
 

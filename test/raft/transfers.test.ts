@@ -3,9 +3,9 @@
  * else's loyalty, what is refused meanwhile, and the way back when it fails.
  */
 import { describe, expect, test } from "vitest";
+import { Random } from "../simulation/random.ts";
 import { Group } from "./harness/group.ts";
 import { append, at, heartbeat, matched, only, timeoutNow, voteAnswer } from "./harness/messages.ts";
-import { Random } from "./harness/random.ts";
 import { log, Replica, TIMING, voters } from "./harness/replica.ts";
 
 const { heartbeatInterval, loyalty } = TIMING;

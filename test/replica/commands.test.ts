@@ -11,7 +11,7 @@ const carriesEntries = (message: PeerMessage) =>
 
 describe("a command that this version does not know", () => {
   for (const [what, body] of Object.entries({
-    "of another type": { type: "cancel-task", task_id: "x" },
+    "of another type": { type: "cancel-everything", task_id: "x" },
     "of another version": { ...EVENT, v: 2 },
   })) {
     test(`${what} is refused with a sentence that says whom to upgrade, and nothing is appended`, async () => {

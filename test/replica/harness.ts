@@ -11,7 +11,7 @@ import type { Command } from "../../src/coordinator/commands.ts";
 import type { PeerMessage } from "../../src/replica/codec.ts";
 import type { ProposeAnswer } from "../../src/replica/proposals.ts";
 import type { Answer, Declined, Fault, Pull } from "../../src/replica/rpc.ts";
-import { Random } from "../raft/harness/random.ts";
+import { Random } from "../simulation/random.ts";
 import type { Disk } from "./platform.ts";
 import { Platform } from "./platform.ts";
 import type { VirtualTime } from "./time.ts";

@@ -54,4 +54,27 @@ describe("a partition", () => {
     partitions.look(leaderless(14_000, 10_500));
     expect(partitions.detected).toBe(2);
   });
+
+  test("is told when it begins and when it ends, and not when nobody can judge it any more", () => {
+    const partitions = new Partitions(DETECTION_MS);
+    expect(partitions.look(leading(0, 0, 0))).toEqual([]);
+    expect(partitions.look(leading(3_001, 0, 0))).toEqual([
+      { type: "detected", peer: "peer-0" },
+      { type: "detected", peer: "peer-1" },
+    ]);
+    expect(partitions.look(leading(3_100, 3_050, 0))).toEqual([{ type: "recovered", peer: "peer-0" }]);
+    expect(partitions.look(leaderless(3_200, 3_150))).toEqual([]);
+    expect(partitions.look(leaderless(6_200, 3_150))).toEqual([{ type: "detected" }]);
+    expect(partitions.look(leaderless(6_300, undefined))).toEqual([{ type: "recovered" }]);
+    expect(partitions.look(leading(6_400, 6_400, 0))).toEqual([]);
+  });
+
+  test("ends in silence when the member that it cut off is no member any more", () => {
+    const partitions = new Partitions(DETECTION_MS);
+    partitions.look(leading(0, 0, 0));
+    expect(partitions.look(leading(3_001, 0, 3_000))).toHaveLength(1);
+    const without = { ...leading(3_100), peers: new Map([["peer-1", 3_100]]) };
+    expect(partitions.look(without)).toEqual([]);
+    expect(partitions.look(leading(3_200, 3_200, 3_200))).toEqual([]);
+  });
 });

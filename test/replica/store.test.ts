@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Command } from "../../src/coordinator/commands.ts";
 import type { LogEntry } from "../../src/replica/codec.ts";
 import { Store } from "../../src/replica/store.ts";
-import { Random } from "../raft/harness/random.ts";
+import { Random } from "../simulation/random.ts";
 import { Group, NAMES, rowsOf } from "./harness.ts";
 import { Disk, storageOn } from "./platform.ts";
 

@@ -3,10 +3,12 @@
  * leads, repeat what was not answered, and remember when each operation began and ended.
  */
 import type { Outcome } from "../../src/raft/index.ts";
-import type { Host, Surroundings } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { Operation } from "./linearizability.ts";
 import type { Command } from "./machine.ts";
+import { Random, streamOf } from "./random.ts";
 import { Violation } from "./violation.ts";
+import type { World } from "./world.ts";
 
 interface Pending {
   readonly operation: number;
@@ -14,6 +16,8 @@ interface Pending {
   readonly key: number;
   readonly expected?: number;
   readonly called: number;
+  /** What its client decides by. */
+  readonly luck: Random;
   answered?: number;
   result?: number | boolean;
 }
@@ -25,7 +29,7 @@ const PATIENCE_MS = 150;
 const MOST_ATTEMPTS = 4;
 
 export class Clients {
-  readonly #world: Surroundings;
+  readonly #world: World;
   readonly #hosts: readonly Host[];
   readonly #operations: Pending[] = [];
   /** Operations on each key in use; a key that was used enough makes room for a new one. */
@@ -36,7 +40,7 @@ export class Clients {
   readonly #freeNames: string[] = [];
   answered = 0;
 
-  constructor(world: Surroundings, hosts: readonly Host[]) {
+  constructor(world: World, hosts: readonly Host[]) {
     this.#world = world;
     this.#hosts = hosts;
   }
@@ -47,34 +51,34 @@ export class Clients {
    */
   get operations(): readonly Operation[] {
     const { checks } = this.#world;
-    return this.#operations.flatMap(({ answered, result, ...begun }) => {
+    return this.#operations.flatMap(({ answered, result, luck: _, ...begun }) => {
       if (answered !== undefined) return { ...begun, answered, ...(result !== undefined && { result }) };
       const decided = checks.decidedAt(begun.operation);
       return decided === undefined ? [] : { ...begun, answered: decided };
     });
   }
 
-  write(host: Host, compares: boolean): void {
-    const pending = this.#begin(compares ? "compare-and-set" : "write", host);
+  write(host: Host, luck: Random, compares = false): void {
+    const pending = this.#begin(compares ? "compare-and-set" : "write", host, luck);
     this.#propose(host, pending, 0);
   }
 
   /** Several at once, in one proposal. */
-  burst(host: Host, count: number): void {
-    const pending = Array.from({ length: count }, () => this.#begin("write", host));
+  burst(host: Host, luck: Random, count: number): void {
+    const pending = Array.from({ length: count }, () => this.#begin("write", host, luck));
     host.event((raft) => {
       for (const one of pending) this.#await(host, one);
       this.#judge(raft.propose(...pending.map(commandOf)), host, pending[count - 1], MOST_HOPS);
     });
   }
 
-  read(host: Host): void {
-    const pending = this.#begin("read", host);
+  read(host: Host, luck: Random): void {
+    const pending = this.#begin("read", host, luck);
     this.#ask(host, pending, 0);
   }
 
-  #begin(type: Operation["type"], host: Host): Pending {
-    const { luck } = this.#world;
+  #begin(type: Operation["type"], host: Host, client: Random): Pending {
+    const luck = new Random(streamOf(0, Math.floor(client.next() * 2 ** 31)));
     const place = luck.between(0, this.#keys.length - 1);
     const slot = this.#keys[place] ?? { key: 0, used: 0 };
     slot.used += 1;
@@ -88,6 +92,7 @@ export class Clients {
       type,
       key,
       called: this.#world.checks.nextInstant(),
+      luck,
       ...(type === "compare-and-set" && { expected: host.machine.read(key) }),
     };
     this.#operations.push(pending);
@@ -95,7 +100,8 @@ export class Clients {
   }
 
   #propose(host: Host, pending: Pending, attempts: number, hops = 0): void {
-    const { schedule, luck } = this.#world;
+    const { schedule } = this.#world;
+    const { luck } = pending;
     host.event((raft) => {
       this.#await(host, pending);
       const refused = this.#judge(raft.propose(commandOf(pending)), host, pending, hops);
@@ -106,7 +112,7 @@ export class Clients {
     if (hops > 0 || attempts >= MOST_ATTEMPTS) return;
     schedule.after(PATIENCE_MS * (attempts + 1), () => {
       if (pending.answered === undefined && luck.chance(0.5)) {
-        this.#propose(this.anybody(), pending, attempts + 1);
+        this.#propose(this.#anybody(luck), pending, attempts + 1);
       }
     });
   }
@@ -140,7 +146,8 @@ export class Clients {
   }
 
   #ask(host: Host, pending: Pending, hops: number): void {
-    const { schedule, luck, knobs } = this.#world;
+    const { schedule, knobs } = this.#world;
+    const { luck } = pending;
     host.event((raft) => {
       const reused = knobs.options.forwardRequests ? undefined : this.#freeNames.pop();
       const id = reused ?? `read-${this.#reads++}`;
@@ -165,16 +172,18 @@ export class Clients {
         pending.answered = this.#world.checks.nextInstant();
         pending.result = answer.value;
         this.answered += 1;
-        this.#world.figures.reads += 1;
+        const { figures } = this.#world;
+        figures.reads += 1;
+        if (knobs.options.reads.type === "lease") figures.leaseReads += 1;
         host.note(44, () => `${host.id} answers ${id} as of ${index}: ${answer.value}`);
       });
     });
   }
 
   /** A replica that runs, if there is one. */
-  anybody(): Host {
+  #anybody(luck: Random): Host {
     const running = this.#hosts.filter(({ raft }) => raft !== undefined);
-    const place = this.#world.luck.between(0, Math.max(running.length - 1, 0));
+    const place = luck.between(0, Math.max(running.length - 1, 0));
     const [first] = this.#hosts;
     if (first === undefined) throw new Error("there are no replicas");
     return running[place] ?? first;

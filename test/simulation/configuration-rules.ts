@@ -14,7 +14,7 @@ interface Placed {
 }
 
 export class ConfigurationRules {
-  readonly #decided: { readonly history: readonly SimEntry[] };
+  readonly #decided: () => readonly SimEntry[];
   /** The configurations in each replica's log, oldest first. */
   readonly #placed = new Map<string, Placed[]>();
   /** The committed ones, and the one with which the group was founded. */
@@ -24,7 +24,7 @@ export class ConfigurationRules {
   changes = 0;
   joint = 0;
 
-  constructor(decided: { readonly history: readonly SimEntry[] }) {
+  constructor(decided: () => readonly SimEntry[]) {
     this.#decided = decided;
   }
 
@@ -64,7 +64,7 @@ export class ConfigurationRules {
 
   /** A snapshot carries the configuration in force where it ends, and what it covers is committed. */
   installed(host: Host, { last, configuration }: SnapshotDescriptor): void {
-    const { history } = this.#decided;
+    const history = this.#decided();
     if (last.index > history.length || history[last.index - 1]?.term !== last.term) {
       throw new Violation("a snapshot holds only what is committed", `${host.id} installs ${last.index}`, [
         host.id,

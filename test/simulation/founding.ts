@@ -4,22 +4,23 @@
  */
 import { birth, type Founding, type Introduction } from "../../src/replica/birth.ts";
 import { Disk } from "./disk.ts";
-import type { Host, Surroundings } from "./host.ts";
+import type { Host } from "./host.ts";
 import type { Network } from "./network.ts";
 import { Violation } from "./violation.ts";
+import type { World } from "./world.ts";
 
 const CLUSTER = "simulation";
 const PATIENCE_MS = 80;
 
 export class Foundings {
-  readonly #world: Surroundings;
+  readonly #world: World;
   readonly #network: Network;
   readonly #founders: readonly Host[];
   readonly #made: Founding[] = [];
   /** Lives that ask already. */
   readonly #inquiring = new Set<string>();
 
-  constructor(world: Surroundings, network: Network, founders: readonly Host[]) {
+  constructor(world: World, network: Network, founders: readonly Host[]) {
     this.#world = world;
     this.#network = network;
     this.#founders = founders;

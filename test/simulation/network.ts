@@ -1,52 +1,60 @@
 /**
- * The network between processes: messages are lost, repeated, late and out of order; links are slow,
- * or down in one direction or both. What a host has to say outside the protocol (who are you, here is
- * the founding, an image) takes the same way.
+ * What processes say to each other: the messages of the protocol, and what a host has to say besides
+ * (who are you, here is the founding, an image). All of it takes the same links.
  */
 import type { Message } from "../../src/raft/index.ts";
-import type { Host, Surroundings } from "./host.ts";
+import type { Host } from "./host.ts";
+import { Links } from "./links.ts";
 import type { Command } from "./machine.ts";
 import { describe } from "./transcript.ts";
+import type { World } from "./world.ts";
+
+/** What is cut off: what a group says, what it hears, or both. */
+export const DIRECTIONS = ["both", "both", "both", "both", "out", "in"] as const;
+export type Direction = (typeof DIRECTIONS)[number];
 
 /** How long an image takes, per message delay. */
 const IMAGE_FACTOR = 8;
 
 export class Network {
-  readonly #world: Surroundings;
+  readonly #world: World;
   readonly #hosts: readonly Host[];
-  /** By sender and receiver. */
-  readonly #cut = new Set<number>();
-  readonly #slow = new Map<number, number>();
+  readonly #links: Links;
   /** Nothing of this kind gets through. */
   muted: "requests" | "responses" | undefined;
 
-  constructor(world: Surroundings, hosts: readonly Host[]) {
+  constructor(world: World, hosts: readonly Host[]) {
     this.#world = world;
     this.#hosts = hosts;
+    this.#links = new Links(world.luckSeed, world.schedule, () => world.weather, world.figures);
   }
 
   cut(from: Host, to: Host): void {
-    this.#cut.add(link(from, to));
+    this.#links.cut(from.name, to.name);
+    this.#world.figures.linksCut += 1;
   }
 
   slow(from: Host, to: Host, by: number): void {
-    this.#slow.set(link(from, to), by);
+    this.#links.slow(from.name, to.name, by);
+    if (by > 0) this.#world.figures.slowLinks += 1;
   }
 
-  /** Cuts every link between `group` and the others, or only what comes from it. */
-  isolate(group: readonly Host[], oneWay: boolean): void {
+  /** Cuts the links between `group` and the others. */
+  isolate(group: readonly Host[], direction: Direction): void {
+    const { figures } = this.#world;
+    if (direction === "both") figures.partitions += 1;
+    else figures.oneWayPartitions += 1;
     for (const inside of group) {
       for (const outside of this.#hosts) {
         if (group.includes(outside)) continue;
-        this.cut(inside, outside);
-        if (!oneWay) this.cut(outside, inside);
+        if (direction !== "in") this.cut(inside, outside);
+        if (direction !== "out") this.cut(outside, inside);
       }
     }
   }
 
   heal(): void {
-    this.#cut.clear();
-    this.#slow.clear();
+    this.#links.heal();
     this.muted = undefined;
   }
 
@@ -58,55 +66,35 @@ export class Network {
       this.#sendImage(from, to, message, delay);
       return;
     }
-    const { muted } = this;
-    const answers = message.type.endsWith("-response");
-    const mute = muted !== undefined && (muted === "responses") === answers;
-    const { handling } = this.#world.knobs;
-    if (handling === "frozen") freeze(message);
-    const carried = handling === "text" ? (JSON.parse(JSON.stringify(message)) as typeof message) : message;
-    const arrived = this.carry(
-      from,
-      to,
-      () => {
-        if (to.id === message.to) to.event((raft) => this.#step(raft, carried, to));
-      },
-      delay,
-      mute,
-    );
-    if (!arrived && this.#world.luck.chance(0.1)) {
-      this.#world.schedule.after(20, () => from.event((raft) => raft.reportUnreachable(message.to)));
+    const { knobs, schedule } = this.#world;
+    if (knobs.handling === "frozen") freeze(message);
+    const carried =
+      knobs.handling === "text" ? (JSON.parse(JSON.stringify(message)) as typeof message) : message;
+    const arrive = () => {
+      if (to.id === message.to) to.event((raft) => this.#step(raft, carried, to));
+    };
+    if (!this.#isMuted(message) && this.carry(from, to, arrive, delay)) return;
+    if (this.#links.luck(from.name, to.name).chance(0.1)) {
+      schedule.after(20, () => from.event((raft) => raft.reportUnreachable(message.to)));
     }
+  }
+
+  /** Lets something happen at `to` when what `from` says arrives; false if it never does. */
+  carry(from: Host, to: Host, arrive: () => void, delay = 0): boolean {
+    return this.#links.carry(from.name, to.name, arrive, delay);
+  }
+
+  #isMuted({ type }: Message<Command>): boolean {
+    if (this.muted === undefined || (this.muted === "responses") !== type.endsWith("-response")) return false;
+    const { figures } = this.#world;
+    figures.sent += 1;
+    figures.dropped += 1;
+    return true;
   }
 
   #step(raft: { step(message: Message<Command>): void }, message: Message<Command>, to: Host): void {
     to.note(2, () => `      ${describe(message)}`);
     raft.step(message);
-  }
-
-  /** Lets something happen at `to` when what `from` says arrives; false if it never does. */
-  carry(from: Host, to: Host, arrive: () => void, delay = 0, mute = false): boolean {
-    const { luck, weather, schedule, figures } = this.#world;
-    const key = link(from, to);
-    figures.sent += 1;
-    if (mute || this.#cut.has(key) || luck.chance(weather.loss)) {
-      figures.dropped += 1;
-      return false;
-    }
-    let copies = 1;
-    while (copies < 3 && luck.chance(weather.repetition)) copies += 1;
-    figures.repeated += copies - 1;
-    for (let copy = 0; copy < copies; copy += 1) {
-      const slow = this.#slow.get(key) ?? 0;
-      // A repetition may turn up long after everybody has forgotten the message.
-      const late = luck.chance(weather.overtaken) ? 10 : copy > 0 && luck.chance(0.1) ? 50 : 1;
-      const way = luck.between(...weather.delay) * late + luck.next() + slow;
-      schedule.after(delay + way, () => {
-        // What was on its way when a link broke may still arrive.
-        if (this.#cut.has(key) && luck.chance(0.5)) figures.dropped += 1;
-        else arrive();
-      });
-    }
-    return true;
   }
 
   /** Moves the image first; the offer is stepped only where it is held. */
@@ -116,7 +104,8 @@ export class Network {
     message: Extract<Message<Command>, { readonly type: "snapshot-offer" }>,
     delay: number,
   ): void {
-    const { luck, weather, schedule } = this.#world;
+    const { weather, schedule } = this.#world;
+    const luck = this.#links.luck(from.name, to.name);
     const image = from.disk.image(message.snapshot.handle);
     const fromLife = from.life;
     let reported = false;
@@ -144,12 +133,8 @@ export class Network {
   }
 }
 
-function link(from: Host, to: Host): number {
-  return from.index * 64 + to.index;
-}
-
 /** Nobody may change what was sent: the receiver holds the very same objects. */
-function freeze(message: Message<Command>): void {
+export function freeze(message: Message<unknown>): void {
   Object.freeze(message);
   if (message.type !== "append-request") return;
   Object.freeze(message.entries);

@@ -1,28 +1,26 @@
 /**
  * Operators: they change the membership, hand leadership over, take snapshots and cut logs, and put a
- * new replica in the place of one that lost its disk. Whatever the core does not offer is skipped.
+ * new replica in the place of one that lost its disk.
  */
 import type { Configuration, MembershipChange } from "../../src/raft/index.ts";
-import { capabilities } from "./capabilities.ts";
 import { membersOf } from "./configuration-rules.ts";
 import { Disk } from "./disk.ts";
-import type { Host, Surroundings } from "./host.ts";
+import type { Host } from "./host.ts";
 import { Machine } from "./machine.ts";
+import type { World } from "./world.ts";
 
 export class Operators {
-  readonly #world: Surroundings;
+  readonly #world: World;
   readonly #hosts: readonly Host[];
-  readonly #can = capabilities();
   /** What may be snapshot only once at a time, by host and life. */
   readonly #taking = new Set<string>();
 
-  constructor(world: Surroundings, hosts: readonly Host[]) {
+  constructor(world: World, hosts: readonly Host[]) {
     this.#world = world;
     this.#hosts = hosts;
   }
 
   transfer(leader: Host, to: Host): void {
-    if (!this.#can.transfer) return;
     leader.event((raft) => {
       const outcome = raft.transferLeadership(to.id);
       leader.note(50, () => `${leader.id} is to hand over to ${to.id}: ${said(outcome)}`);
@@ -31,7 +29,6 @@ export class Operators {
   }
 
   leaveJoint(leader: Host): void {
-    if (!this.#can.membership) return;
     leader.event((raft) => {
       const outcome = raft.leaveJointConfiguration();
       leader.note(51, () => `${leader.id} is to leave its joint configuration: ${said(outcome)}`);
@@ -40,7 +37,7 @@ export class Operators {
 
   /** Takes an image of the state machine now; it is durable some time later. */
   snapshot(host: Host, then: () => void = () => {}): void {
-    if (!this.#can.snapshots || host.raft === undefined) return;
+    if (host.raft === undefined) return;
     const at = host.machine.applied;
     const newest = host.disk.newestImage?.descriptor.last.index ?? 0;
     const key = `${host.id} ${host.life}`;
@@ -79,7 +76,7 @@ export class Operators {
   /** One change of membership that makes sense, drawn with `choice` and `which` in `[0, 1)`. */
   reconfigure(leader: Host, choice: number, which: number): void {
     const { current } = this.#world.checks.rules;
-    if (!this.#can.membership || current?.type !== "stable") return;
+    if (current?.type !== "stable") return;
     const changes = this.#changes(current, choice, which);
     if (changes.length > 0) this.#propose(leader, changes, which < 0.5 ? "automatic" : "explicit");
   }
@@ -153,7 +150,7 @@ export class Operators {
   mayLose(host: Host): boolean {
     const { rules } = this.#world.checks;
     const { current } = rules;
-    if (!this.#can.membership || current?.type !== "stable" || current.voters.length < 3) return false;
+    if (current?.type !== "stable" || current.voters.length < 3) return false;
     const agree = this.#hosts.every(
       (other) =>
         other.stage !== "member" ||

@@ -1,9 +1,8 @@
 /**
  * The end of a run: no more trouble, everybody who is still part of the group runs. Within a bounded
- * time there is a leader, what is asked commits, all hold and have applied the same; if silence is
- * built, the group then falls silent and any request wakes it.
+ * time there is a leader, what is asked commits, all hold and have applied the same; where silence
+ * is on, the group then falls silent and any request wakes it.
  */
-import { capabilities } from "./capabilities.ts";
 import { isQuorum, membersOf } from "./configuration-rules.ts";
 import type { Host } from "./host.ts";
 import { FAIR } from "./scenario.ts";
@@ -20,10 +19,10 @@ export function makePeace(simulation: Simulation): void {
   simulation.changeWeather(FAIR);
   for (const host of hosts) {
     host.busyUntil = 0;
-    host.slowDisk = 0;
+    host.flushes.slowness = 0;
     host.stall = 0;
     host.doom = undefined;
-    host.failNextFlush = false;
+    host.flushes.failNext = false;
     host.start();
   }
   if (!isViable(simulation)) {
@@ -31,6 +30,7 @@ export function makePeace(simulation: Simulation): void {
     return;
   }
   const decided = checks.history.length;
+  const luck = world.luckOf("client in peace");
   let settled = false;
   let over = false;
   const prod = () => {
@@ -41,8 +41,8 @@ export function makePeace(simulation: Simulation): void {
       const { current } = checks.rules;
       if (current?.type === "joint" && current.leave === "explicit") operators.leaveJoint(leader);
       if (!settled) {
-        simulation.clients.write(leader, false);
-        simulation.clients.read(leader);
+        simulation.clients.write(leader, luck);
+        simulation.clients.read(leader, luck);
       }
     }
     dismiss(simulation);
@@ -55,7 +55,7 @@ export function makePeace(simulation: Simulation): void {
   if (!over) {
     throw new Violation("a group without trouble decides and agrees", stateOf(simulation));
   }
-  if (world.knobs.timing.quiesceAfter !== undefined && capabilities().silence) fallSilent(simulation);
+  if (world.knobs.timing.quiesceAfter !== undefined) fallSilent(simulation);
 }
 
 function leaderOf(hosts: readonly Host[]): Host | undefined {
@@ -138,7 +138,7 @@ function fallSilent(simulation: Simulation): void {
     if (clients.answered > before) return;
     const leader = leaderOf(members);
     if (leader === undefined) wake(simulation);
-    else clients.write(leader, false);
+    else clients.write(leader, world.luckOf("client that knocks"));
     world.schedule.after(200, knock);
   };
   knock();

@@ -4,7 +4,7 @@
  * kinds of trouble, without some actions, with other luck in the network and on the disks.
  */
 import type { Limits, RaftOptions, Timing } from "../../src/raft/index.ts";
-import { capabilities } from "./capabilities.ts";
+import type { LinkWeather } from "./links.ts";
 import { COMMAND_BYTES } from "./machine.ts";
 import { Random, streamOf } from "./random.ts";
 
@@ -27,7 +27,7 @@ export type Trouble = (typeof TROUBLES)[number];
 
 export interface Scenario {
   readonly seed: number;
-  /** Shifts what network and disks draw, and nothing else. */
+  /** Shifts what networks, disks, replicas and clocks draw, and nothing else. */
   readonly luck: number;
   /** Events after which the trouble ends. */
   readonly steps: number;
@@ -42,13 +42,7 @@ export function scenarioOf(seed: number): Scenario {
   return { seed, luck: 0, steps: STEPS, without: new Set() };
 }
 
-/** Probabilities in `[0, 1]`, times in milliseconds. */
-export interface Weather {
-  readonly loss: number;
-  readonly repetition: number;
-  readonly delay: readonly [min: number, max: number];
-  /** Chance that a message takes ten times as long. */
-  readonly overtaken: number;
+export interface Weather extends LinkWeather {
   readonly flush: readonly [min: number, max: number];
   readonly diskFailure: number;
 }
@@ -95,21 +89,20 @@ export interface Knobs {
 
 export function knobsOf({ seed, without }: Scenario): Knobs {
   const random = new Random(streamOf(seed, 1));
-  const can = capabilities();
   const size = random.chance(0.4) && !without.has("five-replicas") ? 5 : 3;
   const heartbeatInterval = random.pick([20, 50, 75]);
   const loyalty = heartbeatInterval * random.pick([2, 4]);
   const longest = loyalty * random.pick([1.5, 2, 3]);
   const silence = random.pick([400, 1_500]);
-  const silent = can.silence && random.chance(0.3);
+  const silent = random.chance(0.3);
   const checkQuorum = random.chance(0.8);
-  const lease = can.leases && checkQuorum && random.chance(0.25);
+  const lease = checkQuorum && random.chance(0.25);
   const drift = without.has("drift") ? 0 : lease ? 0.02 : random.pick([0, 0, 0.02, 0.3]);
   const overthrows = random.chance(0.3);
   const tight = random.chance(overthrows ? 0.8 : 0.4) && !without.has("limits");
   return {
     founders: ["r1", "r2", "r3", "r4", "r5"].slice(0, size),
-    spares: can.membership ? ["r6", "r7"] : [],
+    spares: ["r6", "r7"],
     timing: {
       heartbeatInterval,
       loyalty,
@@ -129,9 +122,9 @@ export function knobsOf({ seed, without }: Scenario): Knobs {
       checkQuorum,
       preVote: random.chance(checkQuorum ? 0.9 : 0.5),
       reads: lease ? { type: "lease", maxDrift: Math.ceil(loyalty * 0.05) } : { type: "quorum" },
-      forwardRequests: can.forwarding && random.chance(0.4),
-      resumeLeadership: can.resume && random.chance(0.2),
-      startQuiesced: can.startQuiesced && silent && random.chance(0.5),
+      forwardRequests: random.chance(0.4),
+      resumeLeadership: random.chance(0.2),
+      startQuiesced: silent && random.chance(0.5),
     },
     gated: random.chance(0.4) && !without.has("gated-hosts"),
     drift,

@@ -1,4 +1,6 @@
 /** What happens when: a queue of actions by simulated instant, first come first served among equals. */
+import { Violation } from "./violation.ts";
+
 interface Item {
   readonly at: number;
   readonly order: number;
@@ -9,9 +11,13 @@ function before(a: Item, b: Item): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }
 
+/** More than this at one instant, and somebody waits for time to pass by asking whether it has. */
+const MOST_AT_ONCE = 20_000;
+
 export class Schedule {
   /** Milliseconds since the run began. */
   now = 0;
+  #atOnce = 0;
   #order = 0;
   /** A binary heap. */
   readonly #items: Item[] = [];
@@ -39,9 +45,19 @@ export class Schedule {
     const first = this.#items[0];
     if (first === undefined) return false;
     this.#removeFirst();
+    this.#atOnce = first.at > this.now ? 0 : this.#atOnce + 1;
+    if (this.#atOnce > MOST_AT_ONCE) throw new Violation("time passes", `it stands still at ${this.now} ms`);
     this.now = first.at;
     first.run();
     return true;
+  }
+
+  /** Lets everything happen that is due by `end`. */
+  runUntil(end: number): void {
+    for (let first = this.#items[0]; first !== undefined && first.at <= end; first = this.#items[0]) {
+      this.next();
+    }
+    this.now = end;
   }
 
   #removeFirst(): void {

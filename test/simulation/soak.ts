@@ -7,7 +7,6 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { capabilities } from "./capabilities.ts";
 import { addFigures, type Figures, noFigures, printFigures } from "./figures.ts";
 import { reportOf } from "./report.ts";
 import { scenarioOf } from "./scenario.ts";
@@ -106,9 +105,7 @@ for (let first = from; first <= to; ) {
   first = last + 1;
 }
 
-const missing = Object.entries(capabilities()).flatMap(([name, offered]) => (offered ? [] : name));
 console.log(`seeds ${from} to ${to}, ${ran} of them now, ${twice} run twice with the same transcript`);
-if (missing.length > 0) console.log(`not offered by the core, and so not simulated: ${missing.join(", ")}`);
 console.log(printFigures(figures));
 console.log(`  ${"violations".padEnd(18)} ${String(violations.length).padStart(16)}`);
 if (violations.length > 0) {

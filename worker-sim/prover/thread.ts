@@ -26,7 +26,7 @@ interface Artifacts {
 }
 
 interface Manifest {
-  readonly files: Readonly<Record<string, string>>;
+  readonly circuits: Readonly<Record<string, { readonly files: Readonly<Record<string, string>> }>>;
 }
 
 const artifacts = new Map<string, Promise<Artifacts>>();
@@ -40,7 +40,13 @@ export default async function prove(job: ProofJob): Promise<ThreadAnswer> {
     const input = witnessInput(job);
     const { wasm, zkey } = await loaded(job.circuit, manifest);
     const witness = { type: "mem" } as const;
-    await wtns.calculate(input, wasm, witness);
+    await wtns.calculate(input, wasm, witness).catch((error: unknown) => {
+      // Which constraint it was stands in the message, and none of the values.
+      throw new ProverError(
+        "invalid-input",
+        `the circuit ${job.circuit} has no witness for it: ${String(error)}`,
+      );
+    });
     const { proof, publicSignals } = await groth16.prove(zkey, witness);
     const duration_ms = Math.round(performance.now() - began_ms);
     return { type: "proved", proof, public_inputs: publicSignals, duration_ms };
@@ -71,7 +77,8 @@ async function load(circuit: string, manifest: Manifest): Promise<Artifacts> {
   const checked = async (file: string): Promise<Uint8Array> => {
     const path = `${circuit}/${file}`;
     const bytes = await readFile(inCircuits(path));
-    if (createHash("sha256").update(bytes).digest("hex") !== manifest.files[`worker-sim/circuits/${path}`]) {
+    const expected = manifest.circuits[circuit]?.files[`worker-sim/circuits/${path}`];
+    if (createHash("sha256").update(bytes).digest("hex") !== expected) {
       throw new ProverError(
         "key-mismatch",
         `worker-sim/circuits/${path} is not the file that the manifest lists`,

@@ -1,25 +1,18 @@
 // The merkle circuit: "the requested leaf, at the requested place, is in the tree with this root". Public signals
 // [root, tag, context]; docs/proofs.md tells why each is there.
 
-import type { Circuit } from "../circuit.ts";
-import { taskContext } from "../context.ts";
 import { fieldToHex } from "../field.ts";
-import { groth16Verifier } from "../groth16.ts";
-import { verifyingKeyHash } from "../verifying-key.ts";
+import { contextSignal, decimals, groth16Circuit } from "../groth16-circuit.ts";
 import { merkleInput, parseMerkleInput } from "./input.ts";
-import { leafTag, merklePathSteps } from "./tree.ts";
-import verifyingKey from "./verifying-key.json" with { type: "json" };
+import { leafTag, merklePath, merklePathSteps } from "./tree.ts";
+import verifying_key from "./verifying-key.json" with { type: "json" };
 
-const NAME = "merkle";
-const VK_HASH = verifyingKeyHash(verifyingKey);
-const verifyProof = groth16Verifier(verifyingKey);
-
-export const merkle: Circuit = {
-  name: NAME,
+export const merkle = groth16Circuit({
+  name: "merkle",
   circuit_type: "merkle_proof",
-  vk_hash: VK_HASH,
-  verifying_key: verifyingKey,
+  description: "The requested leaf, at the requested place, is in the tree with this root.",
   setup: "dev-single-party",
+  verifying_key,
   signals: [
     {
       name: "root",
@@ -30,32 +23,19 @@ export const merkle: Circuit = {
       meaning:
         "Poseidon5(1, leaf, index, blinding, context): a commitment to the leaf and its place in the tree.",
     },
-    {
-      name: "context",
-      meaning: "248 bits of a hash over circuit, verifying key and task: the proof is for no other.",
-    },
+    contextSignal,
   ],
   input: merkleInput,
+  parse: parseMerkleInput,
 
-  canonical(input) {
-    const { leaves, leaf_index } = parseMerkleInput(input);
-    return { leaves, leaf_index };
-  },
-
-  *statement({ task_id, input, blinding }) {
-    const { leaves, leaf_index } = parseMerkleInput(input);
-    const context = taskContext(NAME, VK_HASH, task_id);
+  *statement({ input: { leaves, leaf_index }, blinding, context }) {
     const { root, value } = yield* merklePathSteps(leaves, leaf_index);
-    const tag = leafTag({ value, index: leaf_index, blinding: BigInt(blinding), context: BigInt(context) });
-    return { public_inputs: [root.toString(), tag.toString(), context], merkle_root: fieldToHex(root) };
+    const tag = leafTag({ value, index: leaf_index, blinding, context });
+    return { public_inputs: decimals([root, tag, context]), merkle_root: fieldToHex(root) };
   },
 
-  verify(proof, publicInputs, expected) {
-    if (!Array.isArray(publicInputs) || publicInputs.length !== expected.length) {
-      return { valid: false, reason: `the public inputs are not a list of ${expected.length}` };
-    }
-    const different = expected.findIndex((signal, i) => signal !== publicInputs[i]);
-    if (different >= 0) return { valid: false, reason: `public input ${different} is not the task's` };
-    return verifyProof(proof, expected);
+  witness({ input: { leaves, leaf_index }, blinding, context }) {
+    const { value, siblings } = merklePath(leaves, leaf_index);
+    return { value, blinding, index: BigInt(leaf_index), siblings, context };
   },
-};
+});

@@ -4,11 +4,11 @@ import { z } from "zod";
 
 export const LEAVES_MAX = 1000;
 
-export interface MerkleInput {
+export type MerkleInput = {
   /** Canonical: "0x" and an even number of lower-case digits. */
   readonly leaves: readonly string[];
   readonly leaf_index: number;
-}
+};
 
 const LEAF_PATTERN = /^(?:0[xX])?[0-9a-fA-F]{1,64}$/;
 

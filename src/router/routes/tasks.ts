@@ -1,102 +1,33 @@
-/** Submitting tasks, and looking at them. */
+/** Looking at tasks, and what may be done to one. */
 import { LIST_LIMIT_DEFAULT, taskId } from "../../api/fields.ts";
 import { type Problem, problem } from "../../api/problem.ts";
 import { renderAttempt, renderTask } from "../../api/render.ts";
-import { endedStatuses, submissionOptions, taskListParameters, taskParameters } from "../../api/tasks.ts";
-import { invalid, validate } from "../../api/validation.ts";
-import { type Circuit, circuits, newBlinding, type Statement, type Steps } from "../../proofs/index.ts";
+import { endedStatuses, taskListParameters, taskParameters } from "../../api/tasks.ts";
+import { validate } from "../../api/validation.ts";
 import type { Answer, Query, TaskView } from "../../replica/rpc.ts";
-import { ITEM_BYTES_MAX, readJson } from "../body.ts";
 import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
-import { canonicalJson, sha256Hex } from "../digest.ts";
-import { type Computed, statements, tooBusy } from "../gate.ts";
-import { clientKey, command, expectOutcome, refusal, replayHeader, waitMs } from "../requests.ts";
+import * as declared from "../declarations/tasks.ts";
+import { command, expectOutcome, refusal, waitMs } from "../requests.ts";
 
 const POLL_PAUSE_MS_FIRST = 50;
 const POLL_PAUSE_MS_MAX = 500;
 const READ_HEADER = "x-raft-applied-index";
-
-/** A small input is not worth waiting for others: its first step is all. */
-async function statementOf(steps: Steps<Statement>, deadline: number): Promise<Computed<Statement>> {
-  const first = steps.next();
-  return first.done ? { type: "result", value: first.value } : statements.run(steps, deadline);
-}
-
-async function newTask(circuit: Circuit, input: unknown, deadline: number) {
-  const canonical = circuit.canonical(input);
-  const task_id = crypto.randomUUID();
-  const blinding = newBlinding();
-  const steps = circuit.statement({ task_id, input: canonical, blinding });
-  const statement = await statementOf(steps, deadline);
-  if (statement.type === "too-busy") return undefined;
-  const { public_inputs, merkle_root } = statement.value;
-  const text = canonicalJson(canonical);
-  return {
-    task_id,
-    circuit: circuit.name,
-    circuit_type: circuit.circuit_type,
-    input: canonical,
-    input_bytes: new TextEncoder().encode(text).byteLength,
-    blinding,
-    content_hash: await sha256Hex(`${circuit.name}\n${text}`),
-    public_inputs,
-    ...(merkle_root === undefined ? {} : { merkle_root }),
-  };
-}
-
-async function submit(context: RequestContext): Promise<Response | Problem> {
-  const name = context.params.circuit ?? "";
-  const circuit = circuits.get(name);
-  if (circuit === undefined) {
-    return problem("circuit-unknown", `there is no circuit ${name}; GET /api/v1/circuits lists them`);
-  }
-  const body = await readJson(context.request, ITEM_BYTES_MAX);
-  if (!body.ok) return body.problem;
-  const input = validate(circuit.input, body.value);
-  const options = validate(submissionOptions, body.value);
-  if (!input.ok || !options.ok) {
-    const problems = [input, options].flatMap((part) => (part.ok ? [] : (part.problem.errors ?? [])));
-    return invalid(problems.filter((error, i) => problems.findIndex((e) => e.detail === error.detail) === i));
-  }
-  const key = await clientKey(context, `POST /api/v1/tasks/${name}`, body.bytes);
-  if (!key.ok) return key.problem;
-  const { priority, max_attempts, max_runtime_ms, tags } = options.value;
-  const made = await newTask(circuit, input.value, context.cluster.deadline);
-  if (made === undefined) return tooBusy("statements of large inputs");
-  const task = {
-    ...made,
-    priority,
-    max_attempts: max_attempts ?? context.configuration.max_attempts,
-    ...(max_runtime_ms === undefined ? {} : { max_runtime_ms }),
-    ...(tags === undefined ? {} : { tags }),
-  };
-  const { client_key } = key;
-  const applied = await context.cluster.propose(
-    command({ type: "submit-task", task, ...(client_key === undefined ? {} : { client_key }) }),
-  );
-  if (!applied.ok) return applied.problem;
-  const outcome = expectOutcome(applied.value.outcome, "submitted");
-  if (outcome.type === "refused") return refusal(outcome);
-  const headers = { location: `/api/v1/tasks/${outcome.task_id}`, ...replayHeader(applied.value.replayed) };
-  const { task_id, status } = outcome;
-  if (outcome.cached) {
-    const message = "a task with the same content is known already";
-    const hit = { success: true, task_id, status: "cached", message };
-    return answer(context, 200, hit, { ...headers, "x-cache": "HIT" });
-  }
-  return answer(context, 202, { success: true, task_id, status, message: "task accepted" }, headers);
-}
 
 function malformedId(id: string): Problem {
   const detail = `task_id must be a UUID, and ${JSON.stringify(id.slice(0, 80))} is none`;
   return problem("invalid-request", detail, { errors: [{ pointer: "/task_id", detail }] });
 }
 
-async function readTask(context: RequestContext): Promise<Result<Answer<TaskView>>> {
+function idOf(context: RequestContext): Result<string> {
   const text = context.params.task_id ?? "";
   const id = validate(taskId, text);
-  if (!id.ok) return { ok: false, problem: malformedId(text) };
+  return id.ok ? id : { ok: false, problem: malformedId(text) };
+}
+
+async function readTask(context: RequestContext): Promise<Result<Answer<TaskView>>> {
+  const id = idOf(context);
+  if (!id.ok) return id;
   const parameters = validate(taskParameters, context.query);
   if (!parameters.ok) return parameters;
   const { consistency, wait } = parameters.value;
@@ -170,10 +101,55 @@ async function listTasks(context: RequestContext): Promise<Response | Problem> {
   return answer(context, 200, page, readHeaders(read.value));
 }
 
+/** Repeating either is harmless: what is asked for has happened then. */
+async function change(
+  context: RequestContext,
+  type: "cancel-task" | "retry-task",
+): Promise<Response | Problem> {
+  const id = idOf(context);
+  if (!id.ok) return id.problem;
+  const applied = await context.cluster.propose(command({ type, task_id: id.value }));
+  if (!applied.ok) return applied.problem;
+  const outcome = expectOutcome(applied.value.outcome, "task-changed");
+  if (outcome.type === "refused") return refusal(outcome);
+  return answer(context, 200, { success: true, task_id: outcome.task_id, status: outcome.status });
+}
+
 export const taskRoutes: readonly Route[] = [
-  { method: "POST", path: "/api/v1/tasks/:circuit", handle: submit },
-  { method: "GET", path: "/api/v1/tasks", handle: listTasks },
-  { method: "GET", path: "/api/v1/tasks/:task_id", handle: getTask },
-  { method: "GET", path: "/api/v1/tasks/:task_id/attempts", handle: getAttempts },
-  { method: "GET", path: "/api/v1/tasks/:task_id/proof", handle: getProof },
+  { method: "GET", path: "/api/v1/tasks", access: "any", declares: declared.listTasks, handle: listTasks },
+  {
+    method: "GET",
+    path: "/api/v1/tasks/:task_id",
+    access: "any",
+    declares: declared.getTask,
+    handle: getTask,
+  },
+  {
+    method: "GET",
+    path: "/api/v1/tasks/:task_id/attempts",
+    access: "any",
+    declares: declared.getAttempts,
+    handle: getAttempts,
+  },
+  {
+    method: "GET",
+    path: "/api/v1/tasks/:task_id/proof",
+    access: "any",
+    declares: declared.getProof,
+    handle: getProof,
+  },
+  {
+    method: "POST",
+    path: "/api/v1/tasks/:task_id/cancel",
+    access: "submitter",
+    declares: declared.cancelTask,
+    handle: (context) => change(context, "cancel-task"),
+  },
+  {
+    method: "POST",
+    path: "/api/v1/tasks/:task_id/retry",
+    access: "submitter",
+    declares: declared.retryTask,
+    handle: (context) => change(context, "retry-task"),
+  },
 ];

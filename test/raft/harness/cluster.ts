@@ -9,22 +9,21 @@ import {
   type Raft,
   type Ready,
 } from "../../../src/raft/index.ts";
+import { Links, type LinkWeather } from "../../simulation/links.ts";
+import { freeze } from "../../simulation/network.ts";
+import { Random } from "../../simulation/random.ts";
+import { Schedule } from "../../simulation/schedule.ts";
 import { Checks } from "./checks.ts";
 import { Disk } from "./disk.ts";
-import { Random } from "./random.ts";
 import { batchesOf, type Overrides, optionsFor } from "./replica.ts";
-import { Schedule } from "./schedule.ts";
 
 /** Probabilities in `[0, 1]`, times in milliseconds. */
-export interface Weather {
-  readonly loss: number;
-  readonly duplication: number;
-  readonly delay: readonly [min: number, max: number];
+export interface Weather extends LinkWeather {
   /** How long a flush takes. Zero makes every write durable at once. */
   readonly flush: readonly [min: number, max: number];
 }
 
-export const FAIR: Weather = { loss: 0, duplication: 0, delay: [1, 5], flush: [0, 2] };
+export const FAIR: Weather = { loss: 0, repetition: 0, delay: [1, 5], overtaken: 0, flush: [0, 2] };
 
 interface Host {
   readonly id: string;
@@ -52,10 +51,9 @@ export class Cluster {
   filter: (message: Message<string>) => boolean = () => true;
   /** Delays a message further, by so many milliseconds at most. */
   slowness: (message: Message<string>) => number = () => 0;
-  sent = 0;
+  readonly traffic = { sent: 0, dropped: 0, repeated: 0 };
   readonly #overrides: Overrides;
-  /** Directed links that are down. */
-  readonly #cut = new Set<string>();
+  readonly #links: Links;
   #named = 0;
 
   constructor(
@@ -65,6 +63,7 @@ export class Cluster {
   ) {
     this.random = new Random(seed);
     this.#overrides = overrides;
+    this.#links = new Links(seed, this.schedule, () => this.weather, this.traffic);
     const members = configuration.type === "stable" ? configuration : configuration.to;
     for (const id of [...members.voters, ...members.learners]) {
       this.hosts.set(id, {
@@ -153,11 +152,11 @@ export class Cluster {
   }
 
   cutLink(from: string, to: string): void {
-    this.#cut.add(`${from}>${to}`);
+    this.#links.cut(from, to);
   }
 
   heal(): void {
-    this.#cut.clear();
+    this.#links.heal();
   }
 
   /** Proposes `count` new commands at `id`; true if they were appended there. */
@@ -256,19 +255,13 @@ export class Cluster {
   }
 
   #transmit(message: Message<string>): void {
-    this.sent += 1;
     this.checks.promised(message, this.host(message.from).disk);
     this.#log(JSON.stringify(message));
     freeze(message);
-    if (!this.filter(message) || this.random.chance(this.weather.loss)) return;
-    const copies = this.random.chance(this.weather.duplication) ? 2 : 1;
-    for (let copy = 0; copy < copies; copy += 1) {
-      const further = this.slowness(message);
-      const delay = this.random.between(...this.weather.delay) + this.random.between(0, further);
-      this.schedule.after(delay, () => {
-        if (!this.#cut.has(`${message.from}>${message.to}`)) this.#receive(this.host(message.to), message);
-      });
-    }
+    if (!this.filter(message)) return;
+    const { from, to } = message;
+    const further = this.random.between(0, this.slowness(message));
+    this.#links.carry(from, to, () => this.#receive(this.host(to), message), further);
   }
 
   #receive(host: Host, message: Message<string>): void {
@@ -281,12 +274,4 @@ export class Cluster {
   #log(line: string): void {
     this.transcript.push(`${this.schedule.now} ${line}`);
   }
-}
-
-/** Nobody may change what was sent: the receiver holds the very same objects. */
-function freeze(message: Message<string>): void {
-  Object.freeze(message);
-  if (message.type !== "append-request") return;
-  Object.freeze(message.entries);
-  for (const entry of message.entries) Object.freeze(entry);
 }

@@ -13,8 +13,8 @@ import {
   type Ready,
   type SnapshotDescriptor,
 } from "../../../src/raft/index.ts";
+import { Random } from "../../simulation/random.ts";
 import { Disk, type DiskStart, type TestEntry } from "./disk.ts";
-import { Random } from "./random.ts";
 
 export type TestMessage = Message<string>;
 

@@ -1,0 +1,41 @@
+/**
+ * The limits of the backlog. Only whoever is about to append a command asks: what was appended is applied.
+ */
+import { holderOf } from "./apply-tasks.ts";
+import { hasEnded } from "./attempts.ts";
+import type { Command } from "./commands.ts";
+import type { State } from "./state.ts";
+import type { Backlog } from "./views.ts";
+
+const NOTHING: Backlog = { tasks: 0, bytes: 0 };
+
+/** Why there is no room for the tasks that a command would open, in words; undefined if there is, or none are needed. */
+export function noRoom(state: State, command: Command, limits: Backlog): string | undefined {
+  const more = opened(state, command);
+  if (more.tasks === 0) return undefined;
+  const { tasks, bytes } = state.counts.backlog;
+  if (tasks + more.tasks > limits.tasks) {
+    const several = more.tasks === 1 ? "" : `, ${more.tasks} more are submitted at once`;
+    return `${tasks} tasks wait or are being proved${several}, and ${limits.tasks} are allowed`;
+  }
+  if (bytes + more.bytes <= limits.bytes) return undefined;
+  const these = more.tasks === 1 ? "this one has" : `these ${more.tasks} have`;
+  return `the inputs of ${tasks} tasks that wait or are being proved have ${bytes} bytes, ${these} ${more.bytes}, and ${limits.bytes} are allowed`;
+}
+
+function opened(state: State, command: Command): Backlog {
+  switch (command.type) {
+    case "submit-task": {
+      const { task } = command;
+      const known = state.task(task.task_id) !== undefined || holderOf(state, task) !== undefined;
+      return known ? NOTHING : { tasks: 1, bytes: task.input_bytes ?? 0 };
+    }
+    case "retry-task": {
+      const task = state.task(command.task_id);
+      const ended = task !== undefined && hasEnded(task.status);
+      return ended ? { tasks: 1, bytes: task.input_bytes ?? 0 } : NOTHING;
+    }
+    default:
+      return NOTHING;
+  }
+}

@@ -1,0 +1,158 @@
+/** Faults in snapshots: their labels, when one is offered, and what a follower does with it. */
+import { type Mutation, test } from "../mutation.ts";
+
+const TESTS = "snapshots.test.ts";
+
+export const snapshots: readonly Mutation[] = [
+  {
+    id: "label-of-today",
+    traps: [30],
+    fault: "a snapshot is labelled with the configuration of when it was taken",
+    file: "snapshots.ts",
+    before: "const configuration = state.configurations.at(at);",
+    after: "const { configuration } = state;",
+    killer: test(
+      TESTS,
+      "trap 30: names the configuration in force where the image ends, not where the log does",
+    ),
+  },
+  {
+    id: "term-unknown-at-cut",
+    traps: [31],
+    fault: "the term at the place where the log was cut is not known",
+    file: "log.ts",
+    before: "if (index < this.#stored.firstIndex - 1) return undefined;",
+    after: "if (index > 0 && index < this.#stored.firstIndex) return undefined;",
+    killer: test(
+      "replication.test.ts",
+      "trap 31: a follower that is exactly where the log was cut continues by append",
+    ),
+  },
+  {
+    id: "term-unknown-behind-snapshot",
+    traps: [31],
+    fault: "the term where a snapshot ends is not known until that is written",
+    file: "log.ts",
+    before: "if (index <= start.index) return index === start.index ? start.term : undefined;",
+    after: "if (index <= start.index) return undefined;",
+    killer: test(
+      "snapshots.test.ts",
+      "trap 31: continues by append behind a snapshot that it installed itself, before it is written",
+    ),
+  },
+  {
+    id: "vouches-for-what-was-cut",
+    traps: [31],
+    fault: "a replica vouches for ever for where a snapshot ended that it installed once",
+    file: "log.ts",
+    before: "    if (this.#installed?.written === false) {\n",
+    after: "    if (this.#installed !== undefined) {\n",
+    killer: test(
+      TESTS,
+      "trap 31: no longer vouches for where a snapshot ended that it installed once, when more was cut",
+    ),
+  },
+  {
+    id: "conflicting-tail-kept",
+    traps: [32],
+    fault: "a snapshot keeps an entry at its last index that conflicts with it",
+    file: "snapshots.ts",
+    before: "if (log.termAt(last.index) === last.term) commitTo",
+    after: "if (log.termAt(last.index) !== undefined) commitTo",
+    killer: test(TESTS, "trap 32: drops a tail that conflicts with a snapshot ending inside it"),
+  },
+  {
+    id: "old-writes-vouch",
+    traps: [32, 38],
+    fault: "writes that were under way when a snapshot replaced the log count for it",
+    file: "log.ts",
+    before: "    this.#truncateFrom(0);\n",
+    after: "    this.#tail.length = 0;\n    this.#sizes.length = 0;\n",
+    killer: test(TESTS, "trap 32: forgets what was under way to its disk when the log is replaced"),
+  },
+  {
+    id: "matching-tail-discarded",
+    traps: [33],
+    fault: "a snapshot discards a tail that matches it",
+    file: "snapshots.ts",
+    before:
+      "    if (log.termAt(last.index) === last.term) commitTo(state, last.index);\n    else install(state, snapshot);\n",
+    after: "    install(state, snapshot);\n",
+    killer: test(TESTS, "trap 33: keeps a matching tail: only the commit index moves"),
+  },
+  {
+    id: "older-snapshot-installed",
+    traps: [33],
+    fault: "a snapshot behind the commit index is answered with its own end",
+    file: "snapshots.ts",
+    before: 'const outcome = { type: "matched", through: log.commit } as const;',
+    after: 'const outcome = { type: "matched", through: last.index } as const;',
+    killer: test(TESTS, "trap 33: answers a snapshot behind its commit index with what it holds"),
+  },
+  {
+    id: "nothing-to-ask",
+    traps: [34],
+    fault: "a follower is not asked where it stands while there is nothing to send",
+    file: "fan-out.ts",
+    before: "const due = (peer.next <= log.last.index || peer.isInDoubt) && ",
+    after: "const due = peer.next <= log.last.index && ",
+    killer: test(
+      TESTS,
+      "trap 34: finds out that a snapshot arrived though the answer was lost, without any write",
+    ),
+  },
+  {
+    id: "failed-transfer-forgotten",
+    traps: [35],
+    fault: "a snapshot whose transfer failed is waited for all the same",
+    file: "progress.ts",
+    before: '    if (this.#type !== "snapshot") return;\n    this.#probeFrom(result',
+    after: '    if (this.#type !== "snapshot" || result === "failed") return;\n    this.#probeFrom(result',
+    killer: test(
+      TESTS,
+      "trap 35: offers again after a failed transfer once the follower is heard, and not in a loop",
+    ),
+  },
+  {
+    id: "failed-transfer-loop",
+    traps: [35],
+    fault: "a snapshot whose transfer failed is offered again at once, in a loop",
+    file: "progress.ts",
+    before: "this.matched + 1);\n    this.#probedAt = now;\n",
+    after: "this.matched + 1);\n",
+    killer: test(
+      TESTS,
+      "trap 35: offers again after a failed transfer once the follower is heard, and not in a loop",
+    ),
+  },
+  {
+    id: "no-transfer-time-limit",
+    traps: [35],
+    fault: "an offer that its host never reports on has no time limit",
+    file: "progress.ts",
+    before: "if (now >= this.#offered.at + (snapshotTimeout ?? Number.POSITIVE_INFINITY)) {",
+    after: "if (now >= this.#offered.at + (snapshotTimeout ?? 0) * Number.POSITIVE_INFINITY) {",
+    killer: test(TESTS, "trap 35: offers again when the time limit has passed and the follower is heard"),
+  },
+  {
+    id: "snapshot-round-of-offer",
+    traps: [17, 18],
+    fault: "a snapshot is acknowledged with the round of its offer, which may be of an older reign",
+    file: "snapshots.ts",
+    before: "roundSeen: round } = state;\n",
+    after: "} = state;\n  const { round } = offer;\n",
+    killer: test(
+      TESTS,
+      "acknowledges a snapshot with the newest round of its term, not with that of the offer",
+    ),
+  },
+  {
+    id: "snapshot-brings-leader",
+    traps: [],
+    fault: "whoever brings a snapshot of an older term is believed to lead",
+    file: "snapshots.ts",
+    before: "  if (term >= state.term && !state.follow(offer)) return;\n",
+    after: "  if (!state.follow({ ...offer, term: Math.max(term, state.term) })) return;\n",
+    killer: test(TESTS, "welcomes a snapshot whose leader is deposed, without believing that it leads"),
+  },
+];
