@@ -14,7 +14,7 @@ export class Application {
   /** As of the store's checkpoint: the log behind it is still to be applied. */
   constructor(store: Store) {
     this.#store = store;
-    this.#coordinator = createCoordinator({ records: store.tables });
+    this.#coordinator = createCoordinator({ records: store.openTables() });
     this.#index = store.checkpoint?.last.index ?? 0;
   }
 
@@ -29,9 +29,8 @@ export class Application {
 
   /** Another replica's checkpoint has taken the place of this one's. */
   restart(): void {
-    const { tables, checkpoint } = this.#store;
-    this.#coordinator = createCoordinator({ records: tables });
-    this.#index = checkpoint?.last.index ?? 0;
+    this.#coordinator = createCoordinator({ records: this.#store.openTables() });
+    this.#index = this.#store.checkpoint?.last.index ?? 0;
   }
 
   /** @param answered told what became of each command; @param passed told of each entry, once it is applied */

@@ -131,9 +131,15 @@ export class Store {
     });
   }
 
-  /** The records as of {@link checkpoint}, or none. The log after it is still to be applied to them. */
+  /** The records as of {@link checkpoint}, and what the machine that was built on them has made of them since. */
   get tables(): Tables {
-    this.#tables ??= new Tables(this.#sql, this.#generation);
+    if (this.#tables === undefined) throw new Error("the tables are not open");
+    return this.#tables;
+  }
+
+  /** The records as of {@link checkpoint} alone, for a machine that begins there. */
+  openTables(): Tables {
+    this.#tables = new Tables(this.#sql, this.#generation);
     return this.#tables;
   }
 
@@ -218,7 +224,7 @@ export class Store {
     this.#checkpoint = { v: FORMAT_VERSION, generation: staged.number, ...last, configuration };
     this.#staged = undefined;
     before.drop();
-    this.#tables = new Tables(this.#sql, staged.number);
+    this.#tables = undefined;
   }
 
   get #generation(): number {

@@ -16,10 +16,16 @@ describe("records in tables", () => recordsSuite(() => new Tables(storageOn(new 
 /** A store on a disk, with a checkpoint whenever it is asked for. */
 class Stored {
   readonly #disk = new Disk();
-  store = new Store(storageOn(this.#disk));
+  store = this.#open();
 
   restart(): void {
-    this.store = new Store(storageOn(this.#disk));
+    this.store = this.#open();
+  }
+
+  #open(): Store {
+    const store = new Store(storageOn(this.#disk));
+    store.openTables();
+    return store;
   }
 
   get segments(): number {
