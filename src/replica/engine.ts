@@ -266,6 +266,7 @@ export class Engine {
   }
 
   #drain(): void {
+    this.checkpoints.sending.attend(this.#options.now());
     let wrote = this.#carryOutAll();
     this.reigns.observe(this.raft.status);
     const { duties } = this.reigns;
@@ -304,6 +305,9 @@ export class Engine {
   #carryOut(ready: Ready<Command>): boolean {
     const { store } = this.#options;
     this.peers.send(ready.sendNow);
+    for (const { type, to } of ready.sendNow) {
+      if (type === "snapshot-offer") this.checkpoints.sending.offered(to, this.#options.now());
+    }
     let wrote = false;
     if (ready.persist) {
       if (ready.persist.mustSync) {

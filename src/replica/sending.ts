@@ -41,6 +41,8 @@ const CHANGES_PER_CHUNK = 1_000;
 const CHANGES_MAX = 20_000;
 const PINNED_MS = 10_000;
 const FORGOTTEN_MS = 30_000;
+/** A receiver that asks for nothing for so long has vanished, or forgotten the offer. */
+const SILENT_MS = 1_000;
 
 interface Transfer {
   readonly id: string;
@@ -53,6 +55,8 @@ export class Sending {
   readonly #store: Store;
   readonly #ended: (peer: string, result: "delivered" | "failed") => void;
   readonly #transfers = new Map<string, Transfer>();
+  /** Peers that were offered a snapshot, and when they were last heard about it. */
+  readonly #offered = new Map<string, number>();
 
   constructor(store: Store, ended: (peer: string, result: "delivered" | "failed") => void) {
     this.#store = store;
@@ -66,6 +70,15 @@ export class Sending {
       if (pinnedAt !== undefined && now - pinnedAt < PINNED_MS) return true;
     }
     return false;
+  }
+
+  offered(peer: string, now: number): void {
+    this.#offered.set(peer, now);
+  }
+
+  /** Tells of offers that nobody takes. An offer may be repeated: who is only slow goes on with the first. */
+  attend(now: number): void {
+    for (const [peer, heardAt] of this.#offered) if (now - heardAt > SILENT_MS) this.#end(peer, "failed");
   }
 
   get active(): boolean {
@@ -96,6 +109,7 @@ export class Sending {
       this.#transfers.set(peer, transfer);
     }
     transfer.askedAt = now;
+    if (this.#offered.has(peer)) this.#offered.set(peer, now);
     switch (step.type) {
       case "records":
         return chunk(generation.recordsAfter(step.after, CHUNK_CHARACTERS));
@@ -119,9 +133,14 @@ export class Sending {
       }
       case "end":
         this.#transfers.delete(peer);
-        this.#ended(peer, step.result);
+        this.#end(peer, step.result);
         return { type: "rows", rows: [], done: true };
     }
+  }
+
+  #end(peer: string, result: "delivered" | "failed"): void {
+    this.#offered.delete(peer);
+    this.#ended(peer, result);
   }
 
   #changes({ changes }: Transfer): readonly TableRow[] {
