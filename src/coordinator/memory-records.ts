@@ -13,6 +13,8 @@ export function createMemoryRecords(): Records {
     content: new Map(),
     keys: new Map(),
     key_order: new Map(),
+    operations: new Map(),
+    operation_order: new Map(),
     commands: new Map(),
     members: new Map(),
     locations: new Map(),

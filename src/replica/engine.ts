@@ -21,9 +21,18 @@ import { idOf, nameOf, Peers, type PeersOptions } from "./peers.ts";
 import type { ProposeAnswer } from "./proposals.ts";
 import { type Grant, Reads } from "./reads.ts";
 import { Reigns } from "./reigns.ts";
-import type { Declined, HeartbeatResult, Leadership, Pull, WorkerHeartbeat } from "./rpc.ts";
+import type {
+  Declined,
+  HeartbeatResult,
+  Leadership,
+  Pull,
+  Query,
+  QueryAnswers,
+  WorkerHeartbeat,
+} from "./rpc.ts";
 import type { TransferAnswer, TransferRequest } from "./sending.ts";
 import type { Store } from "./store.ts";
+import { answerWithTail, Tail } from "./tail.ts";
 
 const TRANSFER_TIMEOUT_MS = 5_000;
 
@@ -45,6 +54,7 @@ export class Engine {
   readonly batches: Batches;
   readonly reigns: Reigns;
   readonly checkpoints: Checkpoints;
+  readonly tail: Tail;
   /** Pulls answered, empty or not, since this instance started. */
   pulls = 0;
   readonly #options: EngineOptions;
@@ -112,6 +122,12 @@ export class Engine {
       peers: this.peers,
       reigns: this.reigns,
     });
+    this.tail = new Tail({
+      id: options.id,
+      store: options.store,
+      raft: this.raft,
+      applied: () => this.appliedIndex,
+    });
   }
 
   get id(): string {
@@ -164,7 +180,8 @@ export class Engine {
     return answer;
   }
 
-  propose(command: Command): Promise<ProposeAnswer> {
+  /** @param wait_ms after which it is answered as `appended`, if it is no more than that by then */
+  propose(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
     if (this.#closed) return Promise.resolve({ type: "stopped" });
     if (!knows(command)) {
       const detail = `this replica does not know ${command.type} of version ${command.v}: upgrade it, it runs older code than the router`;
@@ -179,7 +196,7 @@ export class Engine {
     if (this.reigns.duties && !this.members.reachesMajority) {
       return Promise.resolve(declinedBy({ type: "quorum-silent" }, this.notLeader()));
     }
-    return this.batches.propose(command);
+    return this.batches.propose(command, wait_ms);
   }
 
   async pull(pull: Pull): Promise<ProposeAnswer> {
@@ -214,6 +231,11 @@ export class Engine {
       const grant = leader === undefined ? undefined : await this.peers.readIndex(leader);
       return grant ?? this.notLeader();
     });
+  }
+
+  /** What may be shown of the state; of operations also those that are in the log and not applied yet. */
+  query(query: Query): QueryAnswers[Query["type"]] {
+    return answerWithTail(this.coordinator, this.tail, query);
   }
 
   reached(index: number, timeoutMs: number): Promise<boolean> {

@@ -11,18 +11,12 @@ import { checkVersion } from "./codec.ts";
 import { Generation } from "./generation.ts";
 import { LiveRecords } from "./live-records.ts";
 
+/** Few, or of this minute: they stay in memory. */
+const ALWAYS_LIVE: ReadonlySet<Table> = new Set(["workers", "members", "commands", "meta"]);
+
 /** Open tasks wait for whoever asks next; ended ones are history. */
 function lives(table: Table, record: unknown): boolean {
-  switch (table) {
-    case "workers":
-    case "commands":
-    case "meta":
-      return true;
-    case "tasks":
-      return !hasEnded((record as TaskRecord).status);
-    default:
-      return false;
-  }
+  return ALWAYS_LIVE.has(table) || (table === "tasks" && !hasEnded((record as TaskRecord).status));
 }
 
 export class Tables implements Records {
@@ -104,7 +98,7 @@ export class Tables implements Records {
   }
 
   #stored<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
-    if (table === "workers" || table === "commands" || table === "meta") return undefined;
+    if (ALWAYS_LIVE.has(table)) return undefined;
     const body = this.generation.record(table, key);
     if (body === undefined) return undefined;
     const record = JSON.parse(body) as RecordTypes[T];

@@ -106,7 +106,6 @@ describe("a path or method that does not exist", () => {
       ["POST", "/api/v1/tasks/batch"],
       ["POST", "/api/v1/tasks/nonsense"],
       ["GET", "/api/v1/cluster"],
-      ["PUT", "/api/v1/operations/a"],
       ["GET", "/replicas"],
       ["GET", "/replicas/coordinator-9/health"],
     ] as const) {

@@ -8,11 +8,10 @@ import type { Answer, Query, TaskView } from "../../replica/rpc.ts";
 import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/tasks.ts";
-import { command, expectOutcome, refusal, waitMs } from "../requests.ts";
+import { command, expectOutcome, readHeaders, refusal, waitMs } from "../requests.ts";
 
 const POLL_PAUSE_MS_FIRST = 50;
 const POLL_PAUSE_MS_MAX = 500;
-const READ_HEADER = "x-raft-applied-index";
 
 function malformedId(id: string): Problem {
   const detail = `task_id must be a UUID, and ${JSON.stringify(id.slice(0, 80))} is none`;
@@ -62,10 +61,6 @@ async function untilEnded(
     if (task === null || endedStatuses.has(task.status)) return undefined;
     await new Promise((resolve) => setTimeout(resolve, Math.min(pause_ms, left_ms)));
   }
-}
-
-function readHeaders(read: Answer): Readonly<Record<string, string>> {
-  return { [READ_HEADER]: String(read.applied_index) };
 }
 
 async function getTask(context: RequestContext): Promise<Response | Problem> {
