@@ -1,15 +1,11 @@
 /** The state machine as the log drives it: committed entries in, in order and once each, answers out. */
 import type { Command } from "../coordinator/commands.ts";
-import {
-  type Coordinator,
-  createCoordinator,
-  createMemoryRecords,
-  type MemberRole,
-} from "../coordinator/index.ts";
+import { type Coordinator, createCoordinator, type MemberRole } from "../coordinator/index.ts";
 import type { CommandEntry, Membership } from "../raft/index.ts";
 import type { LogEntry } from "./codec.ts";
 import { nameOf } from "./names.ts";
 import type { Applied } from "./rpc.ts";
+import type { Store } from "./store.ts";
 
 function rolesOf({ voters, learners }: Membership): readonly MemberRole[] {
   const of = (ids: readonly string[], role: MemberRole["role"]): readonly MemberRole[] =>
@@ -18,17 +14,35 @@ function rolesOf({ voters, learners }: Membership): readonly MemberRole[] {
 }
 
 export class Application {
-  readonly coordinator: Coordinator;
-  readonly #checkpoint_entries: number;
-  /** The state includes every entry up to here. */
-  index = 0;
-  #sinceChanges = 0;
+  readonly #store: Store;
+  #coordinator: Coordinator;
+  #index: number;
 
-  /** @param founded the members before the first entry */
-  constructor(checkpoint_entries: number, founded: Membership) {
-    this.#checkpoint_entries = checkpoint_entries;
-    this.coordinator = createCoordinator({ records: createMemoryRecords() });
-    this.coordinator.configure(rolesOf(founded), { index: 0, term: 0, time: 0 });
+  /**
+   * As of the store's checkpoint: the log behind it is still to be applied.
+   *
+   * @param founded the members before the first entry
+   */
+  constructor(store: Store, founded: Membership) {
+    this.#store = store;
+    this.#coordinator = createCoordinator({ records: store.openTables() });
+    this.#coordinator.configure(rolesOf(founded), { index: 0, term: 0, time: 0 });
+    this.#index = store.checkpoint?.last.index ?? 0;
+  }
+
+  get coordinator(): Coordinator {
+    return this.#coordinator;
+  }
+
+  /** The state includes every entry up to here. */
+  get index(): number {
+    return this.#index;
+  }
+
+  /** Another replica's checkpoint has taken the place of this one's. */
+  restart(): void {
+    this.#coordinator = createCoordinator({ records: this.#store.openTables() });
+    this.#index = this.#store.checkpoint?.last.index ?? 0;
   }
 
   /** @param answered told what became of each command; @param passed told of each entry, once it is applied */
@@ -42,14 +56,9 @@ export class Application {
       else if (entry.type === "configuration" && entry.configuration.type === "stable") {
         this.coordinator.configure(rolesOf(entry.configuration), entry);
       }
-      this.index = entry.index;
+      this.#index = entry.index;
       passed(entry);
     }
-    // Nothing is checkpointed yet: what changed is only kept from piling up.
-    this.#sinceChanges += entries.length;
-    if (this.#sinceChanges < this.#checkpoint_entries) return;
-    this.#sinceChanges = 0;
-    this.coordinator.takeChanges();
   }
 
   #command(entry: CommandEntry<Command>): Applied {

@@ -400,7 +400,7 @@ export class Membership {
   }
 
   async #meet(node_id: ReplicaName): Promise<Introduction | undefined> {
-    return this.#options.peers.ask<Introduction>(node_id, "/peer/hello", {}, ASK_MS);
+    return this.#options.peers.askName<Introduction>(node_id, "/peer/hello", {}, ASK_MS);
   }
 
   async #order(
@@ -410,7 +410,7 @@ export class Membership {
   ): Promise<Extract<OrderAnswer, { type: "done" }> | undefined> {
     const { peers, founding } = this.#options;
     const order: Order = { v: FORMAT_VERSION, founding, incarnation, action };
-    const answer = await peers.ask<OrderAnswer>(node_id, "/peer/member", order, ASK_MS);
+    const answer = await peers.askName<OrderAnswer>(node_id, "/peer/member", order, ASK_MS);
     return answer?.type === "done" ? answer : undefined;
   }
 }

@@ -88,7 +88,7 @@ export function healthOf(view: ReplicaView): Record<string, unknown> {
       role: status?.role ?? "blank",
       commit_index: status?.commit ?? 0,
       applied_index: engine?.appliedIndex ?? 0,
-      last_log_index: view.store.lastIndex,
+      last_log_index: view.store.log.lastIndex,
       configuration: status?.configuration?.type ?? "none",
       ...(status?.role === "leader" && status.successor !== undefined
         ? { transferring_to: nameOf(status.successor) }
@@ -124,10 +124,10 @@ export function statusOf(view: ReplicaView): Record<string, unknown> {
     configuration: status?.configuration?.type ?? "none",
     commit_index: status?.commit ?? 0,
     applied_index: engine?.appliedIndex ?? 0,
-    first_log_index: store.firstIndex,
-    last_log_index: store.lastIndex,
+    first_log_index: store.log.firstIndex,
+    last_log_index: store.log.lastIndex,
     checkpoint_index: 0,
-    log_size: store.lastIndex - store.firstIndex + 1,
+    log_size: store.log.lastIndex - store.log.firstIndex + 1,
     voted_for: status?.vote === undefined ? null : nameOf(status.vote),
     database_bytes: store.databaseBytes,
     last_heartbeat_ms_ago: status?.role === "leader" ? 0 : heard > 0 ? now - heard : null,

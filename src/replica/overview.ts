@@ -76,7 +76,7 @@ function memberView(view: ReplicaView, engine: Engine, id: string): MemberView {
     role:
       id === status.leader ? "leader" : isVoter(engine.members.configuration, id) ? "follower" : "learner",
     region: engine.coordinator.location(node_id) ?? named ?? null,
-    match_index: own ? view.store.lastIndex : (progress?.matched ?? null),
+    match_index: own ? view.store.log.lastIndex : (progress?.matched ?? null),
     last_contact_ms_ago: own || heardAt === 0 ? null : now - heardAt,
     reachable: known ? own || now - heardAt <= configuration.partition_detection_ms : null,
   };

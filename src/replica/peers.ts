@@ -6,7 +6,14 @@
 import type { Configuration } from "../api/configuration.ts";
 import type { Founding } from "./birth.ts";
 import type { Chain } from "./chain.ts";
-import { checkVersion, encodePeerBody, type PeerAnswer, type PeerHeader, type PeerMessage } from "./codec.ts";
+import {
+  checkVersion,
+  encodePeerBody,
+  FORMAT_VERSION,
+  type PeerAnswer,
+  type PeerHeader,
+  type PeerMessage,
+} from "./codec.ts";
 import type { Link } from "./link.ts";
 import { incarnationOf, nameOf } from "./names.ts";
 import type { Grant } from "./reads.ts";
@@ -196,7 +203,12 @@ export class Peers {
   }
 
   /** Asks whoever bears this name now, member or not; `undefined` without an answer in time. */
-  ask<Answer>(name: string, path: string, question: object, timeout_ms: number): Promise<Answer | undefined> {
+  askName<Answer>(
+    name: string,
+    path: string,
+    question: object,
+    timeout_ms: number,
+  ): Promise<Answer | undefined> {
     return this.#ask<Answer>(name, path, JSON.stringify(question), timeout_ms);
   }
 
@@ -219,6 +231,29 @@ export class Peers {
       // It is gone or slow; the caller asks again, by then perhaps another one.
       return undefined;
     }
+  }
+
+  /** Asks a peer for something beside the protocol; `undefined` if it does not say. */
+  async ask<Answer>(
+    peer: string,
+    path: string,
+    request: unknown,
+    timeout_ms: number,
+  ): Promise<Answer | undefined> {
+    const body = JSON.stringify({
+      v: FORMAT_VERSION,
+      ...this.#header(peer, "response"),
+      messages: [],
+      request,
+    });
+    const answer = await this.#ask<{ readonly v: number; readonly answer?: Answer }>(
+      nameOf(peer),
+      path,
+      body,
+      timeout_ms,
+    );
+    if (answer === undefined || answer.v !== FORMAT_VERSION) return undefined;
+    return answer.answer;
   }
 
   #header(to: string, answer: PeerHeader["answer"]): PeerHeader {
