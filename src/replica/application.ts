@@ -4,9 +4,11 @@ import { type Coordinator, createCoordinator, createMemoryRecords } from "../coo
 import type { CommandEntry } from "../raft/index.ts";
 import type { LogEntry } from "./codec.ts";
 import type { Applied } from "./rpc.ts";
+import { WorkTimes } from "./work-times.ts";
 
 export class Application {
   readonly coordinator: Coordinator;
+  readonly times = new WorkTimes();
   readonly #checkpoint_entries: number;
   /** The state includes every entry up to here. */
   index = 0;
@@ -37,6 +39,8 @@ export class Application {
 
   #command(entry: CommandEntry<Command>): Applied {
     const { outcome, replayed } = this.coordinator.apply(entry.command, entry);
-    return { type: "applied", index: entry.index, term: entry.term, outcome, replayed };
+    const applied: Applied = { type: "applied", index: entry.index, term: entry.term, outcome, replayed };
+    this.times.observe(this.coordinator, applied, entry.time);
+    return applied;
   }
 }

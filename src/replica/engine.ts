@@ -30,6 +30,7 @@ import type {
 } from "./rpc.ts";
 import type { Store } from "./store.ts";
 import { answerWithTail, Tail } from "./tail.ts";
+import type { WorkTimes } from "./work-times.ts";
 
 export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachable" | "chain"> {
   readonly name: string;
@@ -121,6 +122,10 @@ export class Engine {
 
   get appliedIndex(): number {
     return this.#application.index;
+  }
+
+  get workTimes(): WorkTimes {
+    return this.#application.times;
   }
 
   /** Everything that happens runs through here: time first, then the input, then what the core wants done. */
