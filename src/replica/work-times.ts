@@ -1,6 +1,6 @@
 /**
  * How long tasks wait and how long proofs take, seen as entries are applied: by their own times, so that every replica
- * sees the same, and a restart, which applies the log again, counts them again.
+ * sees the same. A restart begins at zero and counts what is applied again, as counters do.
  */
 import type { Coordinator } from "../coordinator/index.ts";
 import type { Instant } from "../coordinator/records.ts";
