@@ -6,6 +6,7 @@ import type { LogEntry } from "./codec.ts";
 import { nameOf } from "./names.ts";
 import type { Applied } from "./rpc.ts";
 import type { Store } from "./store.ts";
+import { WorkTimes } from "./work-times.ts";
 
 function rolesOf({ voters, learners }: Membership): readonly MemberRole[] {
   const of = (ids: readonly string[], role: MemberRole["role"]): readonly MemberRole[] =>
@@ -14,6 +15,7 @@ function rolesOf({ voters, learners }: Membership): readonly MemberRole[] {
 }
 
 export class Application {
+  readonly times = new WorkTimes();
   readonly #store: Store;
   #coordinator: Coordinator;
   #index: number;
@@ -63,6 +65,8 @@ export class Application {
 
   #command(entry: CommandEntry<Command>): Applied {
     const { outcome, replayed } = this.coordinator.apply(entry.command, entry);
-    return { type: "applied", index: entry.index, term: entry.term, outcome, replayed };
+    const applied: Applied = { type: "applied", index: entry.index, term: entry.term, outcome, replayed };
+    this.times.observe(this.coordinator, applied, entry.time);
+    return applied;
   }
 }
