@@ -29,6 +29,7 @@ import type {
   WorkerHeartbeat,
 } from "./rpc.ts";
 import type { Store } from "./store.ts";
+import { Subscribers } from "./subscribers.ts";
 import { answerWithTail, Tail } from "./tail.ts";
 
 export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachable" | "chain"> {
@@ -49,6 +50,7 @@ export class Engine {
   readonly batches: Batches;
   readonly reigns: Reigns;
   readonly tail: Tail;
+  readonly subscribers: Subscribers;
   /** Pulls answered, empty or not, since this instance started. */
   pulls = 0;
   readonly #options: EngineOptions;
@@ -103,12 +105,18 @@ export class Engine {
       peers: this.peers,
       reigns: this.reigns,
     });
+    this.subscribers = new Subscribers({ feed: this.coordinator.feed, now: options.now });
     this.tail = new Tail({
       id: options.id,
       store: options.store,
       raft: this.raft,
       applied: () => this.appliedIndex,
     });
+  }
+
+  /** Stopped, or failed: it does nothing any more. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   get id(): string {
@@ -161,6 +169,15 @@ export class Engine {
       return Promise.resolve({ type: "unavailable", code: "overloaded", detail, retry_after_ms: 5000 });
     }
     return this.batches.propose(command, wait_ms);
+  }
+
+  /** An Ephemeral event, as JSON text: to those who listen now, here and at the other replicas. */
+  ephemeral(event: string): Declined | undefined {
+    this.#options.store.touch();
+    if (!this.leadership.ready) return this.notLeader();
+    this.subscribers.ephemeral([event]);
+    this.peers.tell(event);
+    return undefined;
   }
 
   async pull(pull: Pull): Promise<ProposeAnswer> {
@@ -234,6 +251,7 @@ export class Engine {
     this.peers.close();
     this.#abandon(answer, "the replica that led was stopped before the entry was committed");
     this.#reads.close(answer);
+    this.subscribers.close();
   }
 
   #abandon(queued: Declined, appended: string): void {
@@ -310,7 +328,10 @@ export class Engine {
     });
     this.peers.send(ready.sendAfterPersist);
     for (const read of ready.reads) this.#reads.settle(read, this.raft.status.term);
-    if (ready.committed.length > 0) this.#reads.applied(this.appliedIndex);
+    if (ready.committed.length > 0) {
+      this.#reads.applied(this.appliedIndex);
+      this.subscribers.applied();
+    }
     return wrote;
   }
 

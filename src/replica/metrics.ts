@@ -167,6 +167,7 @@ export function metricsOf(view: ReplicaView): string {
       Object.entries(counts?.tasks ?? {}).map(([state, count]) => [count, { status: state }] as const),
     ),
     shared("counter", "troika_events_total", "Critical events kept.", engine?.coordinator.eventCount),
+    own("gauge", "troika_event_streams", "Event streams open here.", engine?.subscribers.streams),
     own(
       "gauge",
       "troika_invocation_subrequests_max",
