@@ -44,10 +44,10 @@ const TOO_MANY: Declined = {
 /** What was asked for of the events, as a body or as a stream. The read was granted before. */
 export async function eventsOf(engine: Engine, asked: ReadEvents): Promise<Response | Declined> {
   const { after, limit, system = false, wait_ms = 0, follow = false } = asked;
-  const { feed } = engine.coordinator;
-  const cursor = feed.open(after === undefined ? undefined : String(after), system);
+  const feed = (): FeedReader => engine.coordinator.feed;
+  const cursor = feed().open(after === undefined ? undefined : String(after), system);
   if (cursor === undefined)
-    return Response.json({ type: "compacted", detail: feed.oldest } satisfies Compacted);
+    return Response.json({ type: "compacted", detail: feed().oldest } satisfies Compacted);
   if (follow) {
     const body = engine.subscribers.stream(cursor);
     if (body === undefined) return TOO_MANY;
@@ -57,7 +57,7 @@ export async function eventsOf(engine: Engine, asked: ReadEvents): Promise<Respo
     });
   }
   const until = Date.now() + wait_ms;
-  for (let left_ms = wait_ms; left_ms > 0 && feed.read(cursor, 1, 1)?.items.length === 0; ) {
+  for (let left_ms = wait_ms; left_ms > 0 && feed().read(cursor, 1, 1)?.items.length === 0; ) {
     if (!(await engine.subscribers.more(left_ms))) return engine.closed ? { type: "stopped" } : TOO_MANY;
     left_ms = until - Date.now();
   }
@@ -70,7 +70,7 @@ export async function eventsOf(engine: Engine, asked: ReadEvents): Promise<Respo
  * @param limit how many at most, all if absent
  */
 export function streamEvents(
-  feed: FeedReader,
+  feed: () => FeedReader,
   appliedIndex: number,
   cursor: FeedCursor,
   limit = Number.POSITIVE_INFINITY,
@@ -80,12 +80,12 @@ export function streamEvents(
   let last: string | undefined;
   return streamed("application/json", appliedIndex, () => {
     // What was forgotten meanwhile is not retained: it goes on with the oldest that is.
-    const from = (): FeedCursor | undefined => feed.open(undefined, cursor.ordinal !== undefined);
+    const from = (): FeedCursor | undefined => feed().open(undefined, cursor.ordinal !== undefined);
     const read = (where = from()) =>
-      where && feed.read(where, Math.min(PIECE_EVENTS, limit - count), PIECE_CHARACTERS);
+      where && feed().read(where, Math.min(PIECE_EVENTS, limit - count), PIECE_CHARACTERS);
     const piece = read(at) ?? read();
     if (piece === undefined)
-      throw new Error(`the feed cannot be read from its oldest item on: ${feed.oldest}`);
+      throw new Error(`the feed cannot be read from its oldest item on: ${feed().oldest}`);
     const items = piece.items.filter(({ index }) => index <= appliedIndex);
     at = piece.cursor;
     let text = count === 0 ? '{"events":[' : "";
@@ -102,11 +102,11 @@ export function streamEvents(
 }
 
 /** Every operation that was applied when it began, one JSON object a line, in the order of the log. */
-export function streamOperations(coordinator: Coordinator, appliedIndex: number): Response {
+export function streamOperations(coordinator: () => Coordinator, appliedIndex: number): Response {
   let after = 0;
   return streamed("application/x-ndjson", appliedIndex, () => {
     const query = { type: "operations", after, limit: PIECE_OPERATIONS } as const;
-    const { items, next_cursor } = coordinator.query(query) as QueryAnswers["operations"];
+    const { items, next_cursor } = coordinator().query(query) as QueryAnswers["operations"];
     after = Number(next_cursor ?? after);
     const due = items.filter(({ log_index }) => log_index <= appliedIndex);
     const text = due.map((operation) => `${renderOperation(operation)}\n`).join("");

@@ -27,6 +27,7 @@ import type {
   WorkerHeartbeat,
 } from "./rpc.ts";
 import { REQUEST_ID_HEADER } from "./rpc.ts";
+import type { TransferRequest } from "./sending.ts";
 import { type FaultState, NO_FAULT, Store } from "./store.ts";
 import { type ReplicaNamespace, replicaStubs } from "./stubs.ts";
 
@@ -108,11 +109,15 @@ export class Replica extends DurableObject<Env> {
       }
       case "/ephemeral":
         return Response.json(engine.ephemeral((body as Ephemeral).event) ?? this.#answer(engine, null));
+      case "/checkpoint": {
+        engine.event(() => void engine.checkpoints.take());
+        return Response.json(this.#answer(engine, { checkpoint_index: engine.checkpoints.index }));
+      }
       case "/operations": {
         const { consistency } = body as ExportOperations;
         const refusal = await this.#readable(engine, consistency);
         if (refusal) return declined(path, refusal);
-        return streamOperations(engine.coordinator, engine.appliedIndex);
+        return streamOperations(() => engine.coordinator, engine.appliedIndex);
       }
       default:
         return new Response(`no such call: ${path}`, { status: 404 });
@@ -161,7 +166,7 @@ export class Replica extends DurableObject<Env> {
       return undefined;
     }
     const { commit } = this.#store.hardState();
-    this.#log(`replica: started last_index=${this.#store.lastIndex} commit_hint=${commit}`);
+    this.#log(`replica: started last_index=${this.#store.log.lastIndex} commit_hint=${commit}`);
     const engine = new Engine({
       configuration: this.#configuration,
       founding,
@@ -217,6 +222,10 @@ export class Replica extends DurableObject<Env> {
     if (path === "/peer/ephemeral") {
       engine.subscribers.ephemeral(body.events ?? []);
       return new Response(encodeAnswer([], engine.subscribers.listening));
+    }
+    if (path === "/peer/transfer") {
+      const { request: step } = body as PeerBody & { readonly request: TransferRequest };
+      return Response.json({ v: FORMAT_VERSION, answer: engine.transfer(body.from, step) });
     }
     const messages = engine.answer(body.from, body.messages);
     if (body.answer === "response") return new Response(encodeAnswer(messages, engine.subscribers.listening));

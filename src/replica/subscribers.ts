@@ -22,7 +22,8 @@ const RETRY_MS = 1_000;
 export type StreamEnd = "replica-stopped" | "subscriber-too-slow" | "events-compacted";
 
 export interface SubscribersOptions {
-  readonly feed: FeedReader;
+  /** Of the state as it is: another replica's checkpoint may take its place. */
+  readonly feed: () => FeedReader;
   readonly now: () => number;
 }
 
@@ -35,7 +36,7 @@ export class Subscribers {
 
   constructor(options: SubscribersOptions) {
     this.#options = options;
-    this.#length = options.feed.length;
+    this.#length = options.feed().length;
   }
 
   get streams(): number {
@@ -49,7 +50,7 @@ export class Subscribers {
 
   /** Entries have been applied. */
   applied(): void {
-    const { length } = this.#options.feed;
+    const { length } = this.#options.feed();
     if (length === this.#length) return;
     this.#length = length;
     for (const stream of this.#streams) stream.wake();
@@ -119,7 +120,7 @@ class EventStream {
   readonly reports: boolean;
   /** When the client last took something, or was waiting for it. */
   takenAt: number;
-  readonly #feed: FeedReader;
+  readonly #feed: () => FeedReader;
   readonly #now: () => number;
   readonly #gone: () => void;
   readonly #encoder = new TextEncoder();
@@ -196,7 +197,7 @@ class EventStream {
     this.#liveCharacters = 0;
     for (const each of live) text += `data: ${each}\n\n`;
     if (this.#ended === undefined) {
-      const piece = this.#feed.read(this.#cursor, PIECE_ITEMS, PIECE_CHARACTERS);
+      const piece = this.#feed().read(this.#cursor, PIECE_ITEMS, PIECE_CHARACTERS);
       if (piece === undefined) this.end("events-compacted");
       for (const item of piece?.items ?? []) text += `id: ${item.id}\ndata: ${item.text}\n\n`;
       this.#cursor = piece?.cursor ?? this.#cursor;

@@ -14,7 +14,7 @@ function listed(machine: Machine, after: number, limit?: number): Response {
   const { feed } = machine.coordinator;
   const cursor = feed.open(String(after), false);
   if (cursor === undefined) throw new Error(`nothing behind ${after} is kept`);
-  return streamEvents(feed, machine.log.length, cursor, limit);
+  return streamEvents(() => feed, machine.log.length, cursor, limit);
 }
 
 async function piecesOf(response: Response): Promise<readonly string[]> {

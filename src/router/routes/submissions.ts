@@ -3,7 +3,15 @@ import type { z } from "zod";
 import { type FieldError, type Problem, problem } from "../../api/problem.ts";
 import { submissionOptions } from "../../api/tasks.ts";
 import { invalid, validate } from "../../api/validation.ts";
-import { type Circuit, circuits, newBlinding, type Statement, type Steps } from "../../proofs/index.ts";
+import {
+  type CanonicalInput,
+  type Circuit,
+  type Contradiction,
+  circuitsOf,
+  newBlinding,
+  type Statement,
+  type Steps,
+} from "../../proofs/index.ts";
 import { ITEM_BYTES_MAX, readJson } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import { submitTask } from "../declarations/tasks.ts";
@@ -11,8 +19,14 @@ import { canonicalJson, sha256Hex } from "../digest.ts";
 import { type Computed, statements, tooBusy } from "../gate.ts";
 import { clientKey, command, expectOutcome, refusal, replayHeader } from "../requests.ts";
 
+type Task = { readonly task_id: string; readonly input: CanonicalInput; readonly blinding: string };
+
+function* statementSteps(circuit: Circuit, task: Task): Steps<Statement | Contradiction> {
+  return (yield* circuit.contradiction(task.input)) ?? (yield* circuit.statement(task));
+}
+
 /** A small input is not worth waiting for others: its first step is all. */
-async function statementOf(steps: Steps<Statement>, deadline: number): Promise<Computed<Statement>> {
+async function inTurn<Result>(steps: Steps<Result>, deadline: number): Promise<Computed<Result>> {
   const first = steps.next();
   return first.done ? { type: "result", value: first.value } : statements.run(steps, deadline);
 }
@@ -21,12 +35,17 @@ async function newTask(circuit: Circuit, input: unknown, deadline: number) {
   const canonical = circuit.canonical(input);
   const task_id = crypto.randomUUID();
   const blinding = newBlinding();
-  const steps = circuit.statement({ task_id, input: canonical, blinding });
-  const statement = await statementOf(steps, deadline);
-  if (statement.type === "too-busy") return undefined;
-  const { public_inputs, merkle_root } = statement.value;
+  const steps = statementSteps(circuit, { task_id, input: canonical, blinding });
+  const computed = await inTurn(steps, deadline);
+  if (computed.type === "too-busy")
+    return { ok: false, problem: tooBusy("statements of large inputs") } as const;
+  if ("field" in computed.value) {
+    const { field, detail } = computed.value;
+    return { ok: false, problem: invalid([{ pointer: `/${field}`, detail: `${field} ${detail}` }]) } as const;
+  }
+  const { public_inputs, merkle_root } = computed.value;
   const text = canonicalJson(canonical);
-  return {
+  const task = {
     task_id,
     circuit: circuit.name,
     circuit_type: circuit.circuit_type,
@@ -37,6 +56,7 @@ async function newTask(circuit: Circuit, input: unknown, deadline: number) {
     public_inputs,
     ...(merkle_root === undefined ? {} : { merkle_root }),
   };
+  return { ok: true, task } as const;
 }
 
 /** A deadline that cannot be met is a mistake rather than a wish. */
@@ -58,7 +78,7 @@ function present<Fields extends object>(fields: Fields): Present<Fields> {
 
 async function submit(context: RequestContext): Promise<Response | Problem> {
   const name = context.params.circuit ?? "";
-  const circuit = circuits.get(name);
+  const circuit = circuitsOf(context.configuration).get(name);
   if (circuit === undefined) {
     return problem("circuit-unknown", `there is no circuit ${name}; GET /api/v1/circuits lists them`);
   }
@@ -76,9 +96,9 @@ async function submit(context: RequestContext): Promise<Response | Problem> {
   if (!key.ok) return key.problem;
   const { max_attempts, ...given } = options.value;
   const made = await newTask(circuit, input.value, context.cluster.deadline);
-  if (made === undefined) return tooBusy("statements of large inputs");
+  if (!made.ok) return made.problem;
   const task = {
-    ...made,
+    ...made.task,
     ...present(given),
     max_attempts: max_attempts ?? context.configuration.max_attempts,
   };
