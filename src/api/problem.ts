@@ -36,6 +36,7 @@ const kinds = {
   "removal-unsafe": { status: 409, title: "Removal unsafe", retryable: true },
   "change-in-progress": { status: 409, title: "Change in progress", retryable: true },
   "proof-mismatch": { status: 409, title: "Another proof was accepted", retryable: false },
+  "events-compacted": { status: 410, title: "Events no longer kept", retryable: false },
   "too-large": { status: 413, title: "Too large", retryable: false },
   "proof-invalid": { status: 422, title: "Proof invalid", retryable: false },
   "idempotency-key-reused": { status: 422, title: "Idempotency key reused", retryable: false },

@@ -17,6 +17,7 @@ import {
 import { advanceTasks, cancelTask, retryTask, submitTask } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
+import { Feed, type FeedReader } from "./feed.ts";
 import { wouldGrant } from "./grant.ts";
 import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
 import { Operations } from "./operations.ts";
@@ -45,7 +46,7 @@ export interface Coordinator {
    */
   apply(command: Command, place: EntryPlace): Applied;
   /** Takes note of the members from an entry on, the founding ones at index 0. What was noted before changes nothing. */
-  configure(members: readonly MemberRole[], place: EntryPlace): readonly MemberChange[];
+  configure(members: readonly MemberRole[], index: number): readonly MemberChange[];
   /**
    * Keys of the records changed since the last call, each once; a record that is gone is named as well. Only with
    * this call do the records hold the counters of all commands applied: build anew from them right after it.
@@ -71,7 +72,9 @@ export interface Coordinator {
   location(node_id: string): string | undefined;
   /** Up to `limit` Critical events with a `seq` after `after`, oldest first. */
   events(after: number, limit: number): readonly EventRecord[];
+  /** Of those that are kept. */
   readonly eventCount: number;
+  readonly feed: FeedReader;
   readonly counts: Counts;
 
   /**
@@ -111,6 +114,7 @@ export function createCoordinator({ records }: { readonly records: Records }): C
   const answers = new Answers(state, records.live("commands"));
   const operations = new Operations(state);
   const register = new MemberRegister(state, records.live("members"));
+  const feed = new Feed(state, operations);
   const parts = { state, operations, register };
 
   return {
@@ -126,11 +130,16 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       const first = client_key && answers.ofKey(client_key);
       const applied = first ?? { outcome: carryOut(parts, command, place), replayed: false };
       if (applied.outcome.type === "refused") state.commands_refused++;
+      feed.report(place.index);
       answers.remember(command, applied, place, first === undefined ? client_key : undefined);
       return applied;
     },
-    configure: (members, place) => register.configure(members, place),
-    takeChanges: () => state.settle({ ...answers.positions, ...operations.stored }),
+    configure(members, index) {
+      const changes = register.configure(members, index);
+      feed.report(index);
+      return changes;
+    },
+    takeChanges: () => state.settle({ ...answers.positions, ...operations.stored, ...feed.stored }),
     get changes() {
       return state.changes;
     },
@@ -171,8 +180,9 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     },
     location: (node_id) => register.location(node_id),
     events: (after, limit) => eventsAfter(state, after, limit),
+    feed,
     get eventCount() {
-      return state.event_count;
+      return state.event_count - state.events_forgotten.seq;
     },
     get counts() {
       return state.counts;

@@ -2,7 +2,7 @@
  * Who takes part in the group, as the log says: what each configuration changed, and where each member runs. A replica
  * that was removed is remembered, since its id is never used again.
  */
-import type { DescribeMember, EntryPlace, Outcome } from "./commands.ts";
+import type { DescribeMember, Outcome } from "./commands.ts";
 import type { MemberRecord } from "./records.ts";
 import type { State } from "./state.ts";
 
@@ -50,7 +50,7 @@ export class MemberRegister {
   }
 
   /** The members from the entry `index` on. The founding ones stand at 0. An entry that was seen before changes nothing. */
-  configure(members: readonly MemberRole[], { index }: EntryPlace): readonly MemberChange[] {
+  configure(members: readonly MemberRole[], index: number): readonly MemberChange[] {
     if (index <= this.#index) return [];
     this.#index = index;
     const changes: MemberChange[] = [];
@@ -60,6 +60,7 @@ export class MemberRegister {
       if (before?.role === role) continue;
       this.#put({ v: 1, replica_id, node_id, role, log_index: index });
       const type = before === undefined ? "joined" : role === "voter" ? "promoted" : "demoted";
+      if (type === "joined") this.#state.happened({ name: "member.joined", body: { node_id } });
       changes.push({ type, node_id, replica_id });
     }
     for (const record of this.#members.values()) {
@@ -67,6 +68,7 @@ export class MemberRegister {
       if (listed.has(replica_id) || record.role === "removed") continue;
       this.#put({ ...record, role: "removed", log_index: index });
       changes.push({ type: "removed", node_id, replica_id });
+      this.#state.happened({ name: "member.removed", body: { node_id } });
     }
     return changes;
   }

@@ -28,7 +28,7 @@ export class Application {
   constructor(store: Store, founded: Membership) {
     this.#store = store;
     this.#coordinator = createCoordinator({ records: store.openTables() });
-    this.#coordinator.configure(rolesOf(founded), { index: 0, term: 0, time: 0 });
+    this.#coordinator.configure(rolesOf(founded), 0);
     this.#index = store.checkpoint?.last.index ?? 0;
   }
 
@@ -56,7 +56,7 @@ export class Application {
     for (const entry of entries) {
       if (entry.type === "command") answered(this.#command(entry));
       else if (entry.type === "configuration" && entry.configuration.type === "stable") {
-        this.coordinator.configure(rolesOf(entry.configuration), entry);
+        this.coordinator.configure(rolesOf(entry.configuration), entry.index);
       }
       this.#index = entry.index;
       passed(entry);

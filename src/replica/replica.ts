@@ -7,7 +7,7 @@ import { type Configuration, parseConfiguration } from "../api/configuration.ts"
 import { log } from "../api/log.ts";
 import { checkVersion, encodeAnswer, FORMAT_VERSION, type PeerAnswer, type PeerBody } from "./codec.ts";
 import { Engine } from "./engine.ts";
-import { streamEvents, streamOperations } from "./events.ts";
+import { eventsOf, streamOperations } from "./events.ts";
 import { Founder, type Told } from "./founder.ts";
 import { Link } from "./link.ts";
 import { metricsOf } from "./metrics.ts";
@@ -19,6 +19,7 @@ import type {
   Answer,
   Change,
   Declined,
+  Ephemeral,
   ExportOperations,
   Fault,
   Observe,
@@ -65,6 +66,7 @@ export class Replica extends DurableObject<Env> {
   #engine: Engine | undefined;
   #fault: FaultState;
   #founder: Founder | undefined;
+  #deafen: () => void = () => {};
   #clock = 0;
   /** Senders and addressees whose messages are known not to be for this replica. */
   readonly #dropped = new Set<string>();
@@ -124,11 +126,14 @@ export class Replica extends DurableObject<Env> {
         return Response.json(refusal ?? this.#answer(engine, engine.query(query)));
       }
       case "/events": {
-        const { after, limit, consistency } = body as ReadEvents;
-        const refusal = await this.#readable(engine, consistency);
+        const asked = body as ReadEvents;
+        const refusal = await this.#readable(engine, asked.consistency);
         if (refusal) return declined(path, refusal);
-        return streamEvents(engine.coordinator, engine.appliedIndex, after ?? 0, limit);
+        const answer = await eventsOf(engine, asked);
+        return answer instanceof Response ? answer : declined(path, answer);
       }
+      case "/ephemeral":
+        return Response.json(engine.ephemeral((body as Ephemeral).event) ?? this.#answer(engine, null));
       case "/checkpoint": {
         engine.event(() => void engine.checkpoints.take());
         return Response.json(this.#answer(engine, { checkpoint_index: engine.checkpoints.index }));
@@ -137,7 +142,7 @@ export class Replica extends DurableObject<Env> {
         const { consistency } = body as ExportOperations;
         const refusal = await this.#readable(engine, consistency);
         if (refusal) return declined(path, refusal);
-        return streamOperations(engine.coordinator, engine.appliedIndex);
+        return streamOperations(() => engine.coordinator, engine.appliedIndex);
       }
       default:
         return new Response(`no such call: ${path}`, { status: 404 });
@@ -206,6 +211,8 @@ export class Replica extends DurableObject<Env> {
       observe: (observation) => this.#observations.note(observation),
     });
     this.#engine = engine;
+    this.#deafen();
+    this.#deafen = this.#observations.listen((observation) => engine.subscribers.observed(observation));
     engine.event(() => {});
     return engine;
   }
@@ -250,14 +257,18 @@ export class Replica extends DurableObject<Env> {
     // Reading the body was an await: a fault may have come in between.
     if (this.#engine !== engine || this.#fault.isolated) return new Response("gone", { status: 503 });
     if (path === "/peer/read-index") return Response.json(await engine.grantAsLeader());
+    if (path === "/peer/ephemeral") {
+      engine.subscribers.ephemeral(body.events ?? []);
+      return new Response(encodeAnswer([], engine.subscribers.listening));
+    }
     if (path === "/peer/transfer") {
       const { request: step } = body as PeerBody & { readonly request: TransferRequest };
       return Response.json({ v: FORMAT_VERSION, answer: engine.transfer(body.from, step) });
     }
     const messages = engine.answer(body.from, body.messages);
-    if (body.answer === "response") return new Response(encodeAnswer(messages));
+    if (body.answer === "response") return new Response(encodeAnswer(messages, engine.subscribers.listening));
     if (messages.length > 0) void engine.peers.post(body.from, messages);
-    return new Response(encodeAnswer([]));
+    return new Response(encodeAnswer([], engine.subscribers.listening));
   }
 
   /** This replica was removed: it forgets that it ever took part, and may come back as another one. */

@@ -1,11 +1,6 @@
 /** Who takes part, as the state machine knows it from the configurations in the log. */
 import { describe, expect, test } from "vitest";
-import {
-  createCoordinator,
-  createMemoryRecords,
-  type EntryPlace,
-  type MemberRole,
-} from "../../src/coordinator/index.ts";
+import { createCoordinator, createMemoryRecords, type MemberRole } from "../../src/coordinator/index.ts";
 
 function voter(node_id: string, incarnation = "1"): MemberRole {
   return { node_id, replica_id: `${node_id}.${incarnation}`, role: "voter" };
@@ -14,21 +9,17 @@ function learner(node_id: string, incarnation = "1"): MemberRole {
   return { ...voter(node_id, incarnation), role: "learner" };
 }
 
-function at(index: number): EntryPlace {
-  return { index, term: 1, time: index };
-}
-
 describe("the members of the group", () => {
   test("are those of the newest configuration; whoever was left out is remembered as removed", () => {
     const machine = createCoordinator({ records: createMemoryRecords() });
-    expect(machine.configure([voter("a"), voter("b")], at(0))).toMatchObject([
+    expect(machine.configure([voter("a"), voter("b")], 0)).toMatchObject([
       { type: "joined", node_id: "a" },
       { type: "joined", node_id: "b" },
     ]);
-    expect(machine.configure([voter("a"), voter("b"), learner("c")], at(7))).toEqual([
+    expect(machine.configure([voter("a"), voter("b"), learner("c")], 7)).toEqual([
       { type: "joined", node_id: "c", replica_id: "c.1" },
     ]);
-    expect(machine.configure([voter("a"), voter("c")], at(9))).toEqual([
+    expect(machine.configure([voter("a"), voter("c")], 9)).toEqual([
       { type: "promoted", node_id: "c", replica_id: "c.1" },
       { type: "removed", node_id: "b", replica_id: "b.1" },
     ]);
@@ -45,9 +36,9 @@ describe("the members of the group", () => {
 
   test("are told apart by their ids: a replica that lost its storage and comes back is another one", () => {
     const machine = createCoordinator({ records: createMemoryRecords() });
-    machine.configure([voter("a"), voter("b")], at(0));
-    machine.configure([voter("a"), voter("b"), learner("b", "2")], at(4));
-    expect(machine.configure([voter("a"), voter("b", "2")], at(6))).toEqual([
+    machine.configure([voter("a"), voter("b")], 0);
+    machine.configure([voter("a"), voter("b"), learner("b", "2")], 4);
+    expect(machine.configure([voter("a"), voter("b", "2")], 6)).toEqual([
       { type: "promoted", node_id: "b", replica_id: "b.2" },
       { type: "removed", node_id: "b", replica_id: "b.1" },
     ]);
@@ -56,12 +47,12 @@ describe("the members of the group", () => {
   test("are the same after the machine was built anew from its records, and the founding changes nothing then", () => {
     const records = createMemoryRecords();
     const before = createCoordinator({ records });
-    before.configure([voter("a"), voter("b")], at(0));
-    before.configure([voter("a")], at(5));
+    before.configure([voter("a"), voter("b")], 0);
+    before.configure([voter("a")], 5);
     before.takeChanges();
     const after = createCoordinator({ records });
-    expect(after.configure([voter("a"), voter("b")], at(0))).toEqual([]);
-    expect(after.configure([voter("a")], at(5))).toEqual([]);
+    expect(after.configure([voter("a"), voter("b")], 0)).toEqual([]);
+    expect(after.configure([voter("a")], 5)).toEqual([]);
     expect(after.members()).toEqual(before.members());
     expect(after.configuredIndex).toBe(5);
   });
