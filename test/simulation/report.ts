@@ -1,13 +1,14 @@
 /** A violation as a person wants to read it: what, where, what led to it, and how to see it again. */
-import { type Scenario, STEPS, scenarioOf } from "./scenario.ts";
+import { type Scenario, STEPS } from "./scenario.ts";
 import { type Result, simulate } from "./simulation.ts";
 
 const LINES = 60;
 
 /** The options of `npm run simulate` that run this scenario. */
-export function argumentsOf({ seed, luck, steps, only, without, bug }: Scenario): string {
+export function argumentsOf({ seed, luck, steps, only, without, bug, effectsOnly }: Scenario): string {
   return [
     ...(bug === undefined ? [] : [`--bug ${bug}`]),
+    ...(effectsOnly ? ["--effects-only"] : []),
     `--seed ${seed}`,
     ...(luck > 0 ? [`--luck ${luck}`] : []),
     ...(steps === STEPS ? [] : [`--steps ${steps}`]),
@@ -38,7 +39,9 @@ export function reportOf(scenario: Scenario, { violation, hash }: Result, lines 
     `to see it again:        ${commandOf(scenario)} --transcript`,
     ...(shortened
       ? []
-      : [`to see less of it:      ${commandOf(scenarioOf(scenario.seed, scenario.bug))} --minimize`]),
+      : [
+          `to see less of it:      ${commandOf({ ...scenario, luck: 0, steps: STEPS, without: new Set() })} --minimize`,
+        ]),
   ].join("\n");
 }
 

@@ -34,14 +34,16 @@ export interface Scenario {
   /** The actions that take place, by number; all of them if absent. */
   readonly only?: ReadonlySet<number>;
   readonly without: ReadonlySet<Trouble>;
+  /** Not how the membership is changed is looked at, only what comes of it. */
+  readonly effectsOnly?: boolean;
   /** The fault of `test/mutation` that is in the core, if any. */
   readonly bug?: string;
 }
 
 export const STEPS = 2_000;
 
-export function scenarioOf(seed: number, bug?: string): Scenario {
-  return { seed, luck: 0, steps: STEPS, without: new Set(), ...(bug !== undefined && { bug }) };
+export function scenarioOf(seed: number, more: Pick<Scenario, "bug" | "effectsOnly"> = {}): Scenario {
+  return { seed, luck: 0, steps: STEPS, without: new Set(), ...more };
 }
 
 export interface Weather extends LinkWeather {

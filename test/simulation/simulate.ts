@@ -1,8 +1,9 @@
 /**
  * Replays one seed: `npm run simulate -- --seed N [--transcript] [--minimize]`, and what a minimized
  * scenario adds: `--steps`, `--luck`, `--without`, `--only`. With `--bug ID` a fault of
- * `test/mutation` is in the core, and without `--seed` the first seed is sought that finds it. Exit
- * code 1 if an invariant breaks.
+ * `test/mutation` is in the core, and without `--seed` the first seed is sought that finds it; with
+ * `--effects-only` by its harm, not by the rule of membership that it breaks. Exit code 1 if an
+ * invariant breaks.
  */
 import { parseArgs } from "node:util";
 import { install } from "../mutation/install.ts";
@@ -16,12 +17,13 @@ const { values } = parseArgs({
     without: { type: "string", default: "" },
     only: { type: "string" },
     bug: { type: "string" },
+    "effects-only": { type: "boolean", default: false },
     transcript: { type: "boolean", default: false },
     minimize: { type: "boolean", default: false },
   },
 });
 
-const { bug } = values;
+const { bug, "effects-only": effectsOnly } = values;
 if (bug !== undefined) install(bug);
 // Only now: what imports the core gets the one with the fault in it.
 const { printFigures } = await import("./figures.ts");
@@ -34,7 +36,7 @@ const MOST_SEEDS = 10_000;
 
 function seek(): number {
   for (let candidate = 1; candidate <= MOST_SEEDS; candidate += 1) {
-    if (simulate(scenarioOf(candidate)).violation === undefined) continue;
+    if (simulate(scenarioOf(candidate, { effectsOnly })).violation === undefined) continue;
     console.log(`found by seed ${candidate}, the first of those from 1 that does\n`);
     return candidate;
   }
@@ -60,6 +62,7 @@ let scenario: Scenario = {
   ...(values.only !== undefined && { only: numbersIn(values.only) }),
   without: new Set(without as Trouble[]),
   ...(bug !== undefined && { bug }),
+  ...(effectsOnly && { effectsOnly }),
 };
 
 let result = simulate(scenario, { recording: values.transcript });
