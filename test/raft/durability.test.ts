@@ -36,6 +36,14 @@ describe("a batch", () => {
     expect(types(ready.sendAfterPersist)).toEqual(["vote-response"]);
   });
 
+  test("trap 02: holds a vote back also in a term that is durable already", () => {
+    const a = new Replica("a", { hardState: { term: 3, commit: 0 } });
+    a.raft.step(vote(["b", "a", 3], at(0, 0)));
+    const ready = take(a);
+    expect(ready.sendNow).toEqual([]);
+    expect(ready.persist).toMatchObject({ hardState: { term: 3, vote: "b" }, mustSync: true });
+  });
+
   test("trap 03: holds campaigns back until the term, the vote and the tail of the log are durable", () => {
     const a = new Replica("a", {}, { preVote: false });
     a.raft.step(append(["b", "a", 1], at(0, 0), log(1, 1)));
@@ -171,11 +179,11 @@ describe("batches that are written while others are under way", () => {
 
   test("a batch without entries acknowledges nothing beyond batches before it", () => {
     const a = new Replica("a");
-    a.raft.step(append(["b", "a", 1], at(0, 0), log(1)));
-    const first = write(a);
-    a.raft.step(append(["b", "a", 1], at(0, 0), log(1)));
+    a.raft.step(append(["b", "a", 1], at(0, 0), log(1, 1)));
+    const first = take(a);
+    a.raft.step(append(["b", "a", 1], at(0, 0), log(1, 1)));
     const second = take(a);
-    expect(outcomes(second.sendAfterPersist)).toEqual([{ type: "matched", through: 1 }]);
+    expect(outcomes(second.sendAfterPersist)).toEqual([{ type: "matched", through: 2 }]);
     expect(second.persist?.entries ?? []).toEqual([]);
     expect(second.sequence).toBe(first.sequence + 1);
   });

@@ -74,6 +74,17 @@ describe("a group", () => {
     expect(a.status.quiesced).toBe(true);
   });
 
+  test("does not fall silent while it is asked for something again and again", () => {
+    const group = new Group(voters("a", "b", "c"), { timing });
+    const a = group.elect("a");
+    for (let count = 0; count < 10; count += 1) {
+      a.raft.propose("x");
+      group.settle();
+      group.pass(2 * heartbeatInterval);
+    }
+    expect(heartbeatsOf(a).some(({ quiesce }) => quiesce)).toBe(false);
+  });
+
   test("never falls silent unless it was told after how long", () => {
     const group = new Group(voters("a", "b", "c"));
     group.elect("a");
@@ -116,6 +127,49 @@ describe("a group", () => {
       a.step(heartbeatAnswer(["b", "a", 1]), heartbeatAnswer(["c", "a", 1]));
     }
     expect(heartbeatsOf(a).some(({ quiesce }) => quiesce)).toBe(false);
+  });
+
+  test("stays awake while a follower has something to do", () => {
+    const group = new Group(voters("a", "b", "c"), { timing, forwardRequests: true });
+    const a = group.elect("a");
+    const c = group.get("c");
+    group.loses = ({ type }) => type === "forward";
+    group.pass(heartbeatInterval);
+    c.raft.readIndex("r");
+    group.settle();
+    group.pass(electionTimeout[1] - heartbeatInterval);
+    expect(heartbeatsOf(a).some(({ quiesce }) => quiesce)).toBe(true);
+    for (const id of ["a", "c"]) expect(group.get(id).status.quiesced).toBe(false);
+    group.pass(2 * heartbeatInterval);
+    expect(c.reads).toMatchObject([{ type: "aborted", id: "r" }]);
+    for (const { status } of group.replicas.values()) expect(status.quiesced).toBe(true);
+  });
+
+  test("stays awake while a read waits for its round", () => {
+    const a = new Replica("a", {}, { timing });
+    a.lead("b");
+    a.step(matched(["b", "a", 1], 1), matched(["c", "a", 1], 1));
+    a.read("r");
+    for (let now = 50; now <= 500; now += 50) {
+      a.tick(now);
+      // All that arrives was said before it was asked.
+      a.step(heartbeatAnswer(["b", "a", 1]), heartbeatAnswer(["c", "a", 1]));
+    }
+    expect(heartbeatsOf(a).some(({ quiesce }) => quiesce)).toBe(false);
+  });
+
+  test("stays awake while leadership is handed over, and so the transfer ends in time", () => {
+    const group = new Group(voters("a", "b", "c"), { timing });
+    const a = group.elect("a");
+    group.loses = ({ type }) => type === "timeout-now";
+    group.pass(heartbeatInterval);
+    a.raft.transferLeadership("c");
+    group.settle();
+    group.pass(loyalty - heartbeatInterval);
+    expect(heartbeatsOf(a).some(({ quiesce }) => quiesce)).toBe(false);
+    expect(a.leading.successor).toBe("c");
+    group.pass(heartbeatInterval);
+    expect(a.leading.successor).toBeUndefined();
   });
 
   test("stays awake without a majority", () => {
@@ -194,6 +248,20 @@ describe("a follower", () => {
     expect(b.step({ ...proposal, commit: 2 })).toMatchObject([{ round: 4, quiesced: true }]);
     expect(b.status).toMatchObject({ quiesced: true, commit: 2 });
     expect(b.raft.wakeAt).toBeUndefined();
+  });
+
+  test("agrees to no proposal that it has heard more than since", () => {
+    const b = new Replica("b", { entries: log(1, 1) });
+    // Both were under way for long: the leader knew less, or has gone on without silence.
+    b.step(heartbeat(["a", "b", 1], { commit: 2, round: 5 }));
+    for (const late of [
+      { commit: 1, round: 5 },
+      { commit: 2, round: 4 },
+    ]) {
+      const proposal = { ...heartbeat(["a", "b", 1], late), quiesce: true };
+      expect(b.step(proposal)).toMatchObject([{ round: late.round, quiesced: false }]);
+      expect(b.status.quiesced).toBe(false);
+    }
   });
 
   test("does not agree while it waits for a read that it passed on", () => {

@@ -142,4 +142,22 @@ export const durability: readonly Mutation[] = [
     after: "this.#leader = hardState.leader;",
     killer: test(TESTS, "does not bring a leader back as a leader, nor as its own hint"),
   },
+  {
+    id: "writes-twice",
+    traps: [38],
+    fault: "entries under way to the disk are looked up there before they have arrived",
+    file: "log.ts",
+    before: "if (index >= this.#tailStart) return this.#tail",
+    after: "if (index > this.#tailStart) return this.#tail",
+    killer: test(TESTS, "a batch without entries acknowledges nothing beyond batches before it"),
+  },
+  {
+    id: "vote-unwritten",
+    traps: [2],
+    fault: "a vote in a term that is durable already is not written",
+    file: "outbox.ts",
+    before: "hardState.term !== before.term || hardState.vote !== before.vote ||",
+    after: "hardState.term !== before.term ||",
+    killer: test(TESTS, "trap 02: holds a vote back also in a term that is durable already"),
+  },
 ];
