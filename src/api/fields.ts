@@ -47,6 +47,15 @@ export const consistencyParameter = z
   .enum(["linearizable", "stale"], { error: "must be linearizable or stale" })
   .default("linearizable");
 
+/** Several words where they stand in the address: `?status=failed,expired`. */
+export function wordsParameter<Word extends string>(words: readonly Word[]) {
+  const word = `(${words.join("|")})`;
+  return z
+    .string()
+    .regex(new RegExp(`^${word}(,${word}){0,19}$`), { error: `must be one of ${words.join(", ")}` })
+    .transform((text) => text.split(",") as Word[]);
+}
+
 const cursorSentence = "must be the next_cursor of an earlier page";
 
 /** A page of tasks goes on below the sequence of its last one. */

@@ -2,7 +2,17 @@
  * Tasks from outside their leases: submitted, one per task id and per content; due, expired, cancelled, retried.
  */
 import { hasEnded, isWaiting } from "./attempts.ts";
-import type { AdvanceTasks, CancelTask, EntryPlace, Outcome, RetryTask, SubmitTask } from "./commands.ts";
+import type {
+  AdvanceTasks,
+  CancelTask,
+  ChangeTasks,
+  EntryPlace,
+  ForgetTasks,
+  Outcome,
+  RetryTask,
+  SubmitBatch,
+  SubmitTask,
+} from "./commands.ts";
 import { cancel, expire, fallDue, retry } from "./interventions.ts";
 import { refused } from "./outcomes.ts";
 import type { TaskRecord } from "./records.ts";
@@ -11,7 +21,23 @@ import type { State } from "./state.ts";
 /** Tasks that one command may change. */
 export const CHANGED_MAX = 500;
 
-export function submitTask(state: State, { task }: SubmitTask, { index }: EntryPlace): Outcome {
+type Submitted = Extract<Outcome, { readonly type: "submitted" }>;
+
+export function submitBatch(state: State, { items }: SubmitBatch, place: EntryPlace): Outcome {
+  return {
+    type: "batch-submitted",
+    items: items.map(({ index, task }) => {
+      const { task_id, cached, status } = submitTask(state, { task }, place);
+      return { index, task_id, cached, status };
+    }),
+  };
+}
+
+export function submitTask(
+  state: State,
+  { task }: Pick<SubmitTask, "task">,
+  { index }: EntryPlace,
+): Submitted {
   const same = state.task(task.task_id);
   if (same !== undefined)
     return { type: "submitted", task_id: same.task_id, cached: false, status: same.status };
@@ -24,7 +50,7 @@ export function submitTask(state: State, { task }: SubmitTask, { index }: EntryP
   state.putTask({
     v: 1,
     ...fields,
-    sequence: index,
+    sequence: state.nextSequence(index),
     status,
     created_at: state.now,
     ...(delay_ms > 0 ? { not_before: state.now + delay_ms } : {}),
@@ -38,7 +64,7 @@ export function submitTask(state: State, { task }: SubmitTask, { index }: EntryP
 }
 
 /** Cancelling what is cancelled changes nothing. */
-export function cancelTask(state: State, { task_id }: CancelTask): Outcome {
+export function cancelTask(state: State, { task_id }: Pick<CancelTask, "task_id">): Outcome {
   const task = state.task(task_id);
   if (task === undefined) return taskNotFound();
   if (task.status === "cancelled") return changed(task);
@@ -48,7 +74,7 @@ export function cancelTask(state: State, { task_id }: CancelTask): Outcome {
 }
 
 /** Retrying what may be handed out at once changes nothing. */
-export function retryTask(state: State, { task_id }: RetryTask): Outcome {
+export function retryTask(state: State, { task_id }: Pick<RetryTask, "task_id">): Outcome {
   const task = state.task(task_id);
   if (task === undefined) return taskNotFound();
   if (isWaiting(task.status)) {
@@ -64,6 +90,32 @@ export function retryTask(state: State, { task_id }: RetryTask): Outcome {
   }
   state.put("content", task.content_hash, { v: 1, task_id });
   return put(state, retry(task, state.now));
+}
+
+export function changeTasks(state: State, { action, task_ids }: ChangeTasks): Outcome {
+  let changed = 0;
+  for (const task_id of task_ids.slice(0, CHANGED_MAX)) {
+    const before = state.task(task_id);
+    if (action === "cancel") cancelTask(state, { task_id });
+    else retryTask(state, { task_id });
+    if (state.task(task_id) !== before) changed++;
+  }
+  return { type: "tasks-changed", changed, skipped: task_ids.length - changed };
+}
+
+/** Those that ended first go first. A task that was retried since has ended later, or not yet. */
+export function forgetTasks(state: State, { ended_before, limit }: ForgetTasks): Outcome {
+  for (let left = Math.min(limit, CHANGED_MAX); left > 0; left--) {
+    const { first } = state.ended;
+    if (first === undefined || first.at >= ended_before) break;
+    state.ended.dropFirst();
+    const task = state.task(first.task_id);
+    if (task === undefined || !hasEnded(task.status) || task.completed_at !== first.at) continue;
+    if (state.get("content", task.content_hash)?.task_id === task.task_id)
+      state.delete("content", task.content_hash);
+    state.delete("tasks", task.task_id);
+  }
+  return { type: "done" };
 }
 
 /** Those due first go first; how many there still are shows in the state. */

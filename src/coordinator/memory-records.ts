@@ -13,6 +13,7 @@ export function createMemoryRecords(): Records {
     content: new Map(),
     keys: new Map(),
     key_order: new Map(),
+    ended: new Map(),
     commands: new Map(),
     members: new Map(),
     locations: new Map(),

@@ -50,7 +50,7 @@ export interface AttemptRecord {
 export interface TaskRecord {
   readonly v: 1;
   readonly task_id: string;
-  /** Log index of the submission: the order of arrival. */
+  /** The order of arrival: at least the log index of the submission, and more for the later ones of a batch. */
   readonly sequence: number;
   readonly circuit: string;
   readonly circuit_type: string;
@@ -170,6 +170,12 @@ export interface KeyEntry {
   readonly index: number;
 }
 
+/** A task that ended then; it may have been retried by hand since. */
+export interface EndedEntry {
+  readonly task_id: string;
+  readonly at: Instant;
+}
+
 /** Some consecutive entries of a ring in one record, so that remembering a command does not cost a row. */
 export interface BucketRecord<Entry> {
   readonly v: 1;
@@ -201,6 +207,10 @@ export interface MetaRecord {
   readonly tasks_ended: Readonly<Record<EndedStatus, number>>;
   /** The highest version of a command applied so far; absent: 1. */
   readonly rules?: number;
+  /** The highest `sequence` of a task; absent: no more than the index of the last entry. */
+  readonly last_sequence?: number;
+  /** Counts entries, not buckets. */
+  readonly ended?: RingPosition;
   readonly command_answers: RingPosition;
   readonly key_order: RingPosition;
 }
@@ -214,6 +224,8 @@ export interface RecordTypes {
   keys: AnswerRecord;
   /** Buckets of {@link KeyEntry} in order of arrival, by number. */
   key_order: BucketRecord<KeyEntry>;
+  /** Buckets of tasks in the order in which they ended, by number. */
+  ended: BucketRecord<EndedEntry>;
   /** Buckets of command ids with their answers, kept 60 s, by number. */
   commands: BucketRecord<CommandAnswer>;
   /** By replica id. */

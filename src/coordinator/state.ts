@@ -4,6 +4,7 @@
  */
 import { currentAttempt, findLease, hasEnded, isWaiting, taskOfLease } from "./attempts.ts";
 import { Deadlines } from "./deadlines.ts";
+import { EndedTasks } from "./ended.ts";
 import { WaitingQueue } from "./queue.ts";
 import type {
   EndedStatus,
@@ -49,12 +50,14 @@ export class State {
   event_count: number;
   assignments_failed: number;
   commands_refused: number;
+  readonly ended: EndedTasks;
   /** Since this state was built. */
   registrations = 0;
   readonly #records: Records;
   readonly #workers = new Map<string, WorkerRecord>();
   readonly #assigned: Map<string, number>;
   #assigned_before: number;
+  #last_sequence: number;
   #rules: number;
   readonly #by_status: Record<TaskStatus, number>;
   #backlog: Backlog = { tasks: 0, bytes: 0 };
@@ -73,6 +76,15 @@ export class State {
     this.#assigned_before = meta.tasks_assigned_before;
     this.#assigned = new Map(Object.entries(meta.tasks_assigned));
     this.#rules = meta.rules ?? 1;
+    this.#last_sequence = meta.last_sequence ?? 0;
+    this.ended = new EndedTasks(
+      {
+        get: (key) => this.get("ended", key),
+        put: (key, bucket) => this.put("ended", key, bucket),
+        delete: (key) => this.delete("ended", key),
+      },
+      meta.ended ?? NO_RING,
+    );
     this.queue = new WaitingQueue(this.#rules);
     this.#by_status = { scheduled: 0, pending: 0, assigned: 0, in_progress: 0, ...meta.tasks_ended };
     for (const [, worker] of records.live("workers")) {
@@ -120,6 +132,12 @@ export class State {
     const before = this.task(task.task_id);
     this.put("tasks", task.task_id, task);
     this.#index(before, task);
+  }
+
+  /** For a task submitted by the entry with this index. */
+  nextSequence(index: number): number {
+    this.#last_sequence = Math.max(index, this.#last_sequence + 1);
+    return this.#last_sequence;
   }
 
   newestTasks(before?: number): Iterable<TaskRecord> {
@@ -231,6 +249,8 @@ export class State {
       commands_refused: this.commands_refused,
       tasks_ended: { completed, failed, cancelled, expired } satisfies Record<EndedStatus, number>,
       ...rings,
+      last_sequence: this.#last_sequence,
+      ended: this.ended.position,
       ...(this.#rules === 1 ? {} : { rules: this.#rules }),
     });
     const changed: RecordKey[] = [];
@@ -253,6 +273,8 @@ export class State {
     if (before !== undefined) this.#by_status[before.status]--;
     this.#by_status[after.status]++;
     const was_open = before !== undefined && !hasEnded(before.status);
+    if (was_open && hasEnded(after.status))
+      this.ended.append({ task_id: after.task_id, at: after.completed_at ?? this.#now });
     const change = Number(!hasEnded(after.status)) - Number(was_open);
     if (change !== 0) {
       const { tasks, bytes } = this.#backlog;

@@ -53,6 +53,7 @@ export type {
   Page,
   Query,
   QueryAnswers,
+  TaskFilter,
   TaskView,
 } from "../coordinator/views.ts";
 

@@ -18,6 +18,7 @@ import { Cluster } from "./cluster.ts";
 import type { RequestContext, Route } from "./context.ts";
 import { countRequest } from "./http-metrics.ts";
 import { corsHeaders, originProblem } from "./origin.ts";
+import { bulkRoutes } from "./routes/bulk.ts";
 import { circuitRoutes } from "./routes/circuits.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { eventRoutes } from "./routes/events.ts";
@@ -29,6 +30,7 @@ import type { Transport } from "./transport.ts";
 
 const routes: readonly Route[] = [
   ...clusterRoutes,
+  ...bulkRoutes,
   ...submissionRoutes,
   ...taskRoutes,
   ...workerRoutes,

@@ -25,6 +25,7 @@ export const TABLES: readonly Table[] = [
   "content",
   "keys",
   "key_order",
+  "ended",
   "commands",
   "meta",
 ];

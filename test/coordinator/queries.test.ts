@@ -59,11 +59,11 @@ describe("a list of tasks", () => {
     const machine = filled();
     const ids = (filter: object) =>
       list(machine, { limit: 9, ...filter }).items.map(({ task_id }) => task_id);
-    expect(ids({ status: "completed" })).toEqual(["t1"]);
+    expect(ids({ statuses: ["completed"] })).toEqual(["t1"]);
     expect(ids({ circuit: "range" })).toEqual(["t3"]);
     expect(ids({ worker_id: "w" })).toEqual(["t2", "t1"]);
-    expect(ids({ status: "pending", circuit: "merkle" })).toEqual(["t5", "t4"]);
-    expect(ids({ status: "no such status" })).toEqual([]);
+    expect(ids({ statuses: ["pending"], circuit: "merkle" })).toEqual(["t5", "t4"]);
+    expect(ids({ statuses: ["no such status"] })).toEqual([]);
   });
 
   test("looks at a bounded number of tasks for a page and says where to go on", () => {
