@@ -1,4 +1,5 @@
 /** Entry of the Worker: the router answers every request, the Durable Object class is one replica of the group. */
+import viewer from "openapi-explorer/dist/browser/openapi-explorer.min.js" with { type: "text" };
 import { route } from "./router/router.ts";
 import { stubTransport } from "./router/transport.ts";
 
@@ -12,6 +13,7 @@ export default {
   fetch(request: Request, env: Env): Promise<Response> {
     return route(request, {
       env: env as unknown as Record<string, unknown>,
+      viewer,
       transport: (configuration) => stubTransport(env.REPLICA, configuration),
     });
   },

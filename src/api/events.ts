@@ -51,13 +51,15 @@ export interface CriticalEvent {
   readonly Critical: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
-export const appended = z.object({
-  success: z.literal(true),
-  message: z.string(),
-  log_index: z.number(),
-  seq: z.number(),
-  request_id: z.string(),
-});
+export const appended = z
+  .object({
+    success: z.literal(true),
+    message: z.string(),
+    log_index: z.number(),
+    seq: z.number(),
+    request_id: z.string(),
+  })
+  .meta({ id: "EventAppended" });
 export type Appended = z.output<typeof appended>;
 
 export const eventListParameters = z.object({
@@ -65,6 +67,10 @@ export const eventListParameters = z.object({
   after: afterParameter.optional(),
   limit: eventLimitParameter.optional(),
 });
+
+export const eventList = z
+  .object({ events: z.array(z.unknown()).describe("As submitted."), count: z.int() })
+  .meta({ id: "EventList" });
 
 export interface EventList {
   readonly events: readonly unknown[];

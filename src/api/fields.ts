@@ -25,7 +25,8 @@ export const waitParameter = z
   .string({ error: waitSentence })
   .regex(/^\d{1,3}(\.\d{1,3})?$/, { error: waitSentence })
   .transform(Number)
-  .pipe(waitSeconds);
+  .pipe(waitSeconds)
+  .meta({ type: "number", minimum: 0, maximum: WAIT_S_MAX });
 
 export const LIST_LIMIT_MAX = 500;
 export const LIST_LIMIT_DEFAULT = 50;
@@ -36,7 +37,8 @@ function wholeParameter(min: number, max: number) {
     .string({ error: text })
     .regex(/^\d{1,15}$/, { error: text })
     .transform(Number)
-    .refine((value) => value >= min && value <= max, { error: text });
+    .refine((value) => value >= min && value <= max, { error: text })
+    .meta({ type: "integer", minimum: min, maximum: max });
 }
 
 export const limitParameter = wholeParameter(1, LIST_LIMIT_MAX);
@@ -45,7 +47,8 @@ export const afterParameter = wholeParameter(0, Number.MAX_SAFE_INTEGER);
 
 export const consistencyParameter = z
   .enum(["linearizable", "stale"], { error: "must be linearizable or stale" })
-  .default("linearizable");
+  .default("linearizable")
+  .describe("stale: whatever the replica that is asked knows, without asking the others.");
 
 /** Several words where they stand in the address: `?status=failed,expired`. */
 export function wordsParameter<Word extends string>(words: readonly Word[]) {
@@ -72,3 +75,12 @@ export const idempotencyKey = z
 
 /** RFC 3339, UTC, with milliseconds. */
 export const time = z.iso.datetime({ precision: 3 });
+
+/** A page of a list as it is answered. */
+export function listOf<Item extends z.ZodType>(item: Item) {
+  return z.object({
+    items: z.array(item),
+    next_cursor: z.string().optional().describe("Absent on the last page."),
+    request_id: z.string(),
+  });
+}

@@ -2,6 +2,7 @@
  * Errors as `application/problem+json` (RFC 9457), with a closed set of codes. `success` and `error` are there for
  * clients of the systems before.
  */
+import { z } from "zod";
 
 interface ProblemKind {
   readonly status: number;
@@ -71,19 +72,25 @@ export interface Problem {
 }
 
 /** The body of every error. */
-export interface ProblemBody {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly detail: string;
-  readonly instance: string;
-  readonly code: ProblemCode;
-  readonly retryable: boolean;
-  readonly request_id: string;
-  readonly errors?: readonly FieldError[];
-  readonly success: false;
-  readonly error: string;
-}
+export const problemSchema = z
+  .looseObject({
+    type: z.string().describe("`urn:troika:problem:` and the code."),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    instance: z.string().describe("The path that was asked for."),
+    code: z.string().describe("One of a closed set; look at this one."),
+    retryable: z.boolean().describe("Repeating the same request may succeed."),
+    request_id: z.string(),
+    errors: z
+      .array(z.object({ pointer: z.string(), detail: z.string() }))
+      .optional()
+      .describe("Each field that is wrong, by its JSON pointer."),
+    success: z.literal(false),
+    error: z.string().describe("The detail again."),
+  })
+  .meta({ id: "Problem" });
+export type ProblemBody = z.output<typeof problemSchema> & { readonly code: ProblemCode };
 
 export function problem(
   code: ProblemCode,
@@ -95,6 +102,14 @@ export function problem(
 
 export function problemStatus(code: ProblemCode): number {
   return kinds[code].status;
+}
+
+export function problemTitle(code: ProblemCode): string {
+  return kinds[code].title;
+}
+
+export function problemIsRetryable(code: ProblemCode): boolean {
+  return kinds[code].retryable;
 }
 
 /** `instance` is the path that was asked for. */
@@ -112,7 +127,7 @@ export function problemBody(
     code: failure.code,
     retryable,
     request_id: request.request_id,
-    ...(failure.errors === undefined ? {} : { errors: failure.errors }),
+    ...(failure.errors === undefined ? {} : { errors: [...failure.errors] }),
     success: false,
     error: failure.detail,
     ...failure.extra,

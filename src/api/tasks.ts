@@ -4,6 +4,7 @@ import {
   consistencyParameter,
   identifier,
   limitParameter,
+  listOf,
   taskCursorParameter,
   time,
   waitParameter,
@@ -21,7 +22,7 @@ export const taskStatuses = [
   "cancelled",
   "expired",
 ] as const;
-export const taskStatus = z.enum(taskStatuses);
+export const taskStatus = z.enum(taskStatuses).meta({ id: "TaskStatus" });
 export type TaskStatus = z.output<typeof taskStatus>;
 
 /** Statuses that a task does not leave by itself. */
@@ -69,13 +70,15 @@ export interface MerkleSubmission extends SubmissionOptions {
 }
 
 /** 202 for a new task, 200 with status `cached` where a task with the same content holds or will hold the proof. */
-export const submission = z.object({
-  success: z.literal(true),
-  task_id: z.uuid(),
-  status: z.union([taskStatus, z.literal("cached")]),
-  message: z.string(),
-  request_id: z.string(),
-});
+export const submission = z
+  .object({
+    success: z.literal(true),
+    task_id: z.uuid(),
+    status: z.union([taskStatus, z.literal("cached")]),
+    message: z.string(),
+    request_id: z.string(),
+  })
+  .meta({ id: "Submission" });
 export type Submission = z.output<typeof submission>;
 
 export const BATCH_ITEMS_MAX = 500;
@@ -88,6 +91,9 @@ export const batchItem = submissionOptions.extend({
   input: z.unknown().nonoptional().describe("As the circuit's own route takes it."),
 });
 export type BatchItem = z.input<typeof batchItem>;
+
+/** What a batch should be, item by item. */
+export const batchRequest = z.object({ items: z.array(batchItem).min(1).max(BATCH_ITEMS_MAX) });
 
 const batchResult = z.union([
   z.object({ index: z.number(), status: z.union([taskStatus, z.literal("cached")]), task_id: z.uuid() }),
@@ -113,7 +119,7 @@ const condition = z.object({
 /** Tasks that one request changes at most. */
 export const BULK_TASKS_MAX = 10_000;
 
-export const bulk = z
+export const bulkRequest = z
   .object({
     action: z.enum(["cancel", "retry"]),
     filter: condition.describe("All of it must apply. Of these tasks, those that the action can be done to."),
@@ -130,7 +136,7 @@ export const bulk = z
       dry_run || expected_count !== undefined || Object.values(filter).some((value) => value !== undefined),
     { path: ["filter"], error: "must have a condition, where expected_count is not given" },
   );
-export type BulkRequest = z.input<typeof bulk>;
+export type BulkRequest = z.input<typeof bulkRequest>;
 
 export const bulkDone = z.object({
   success: z.literal(true),
@@ -145,13 +151,15 @@ export const bulkDone = z.object({
 export type BulkDone = z.output<typeof bulkDone>;
 
 /** Groth16 over BN254 in the form that snarkjs writes and verifies. */
-export const groth16Proof = z.object({
-  pi_a: z.array(z.string()),
-  pi_b: z.array(z.array(z.string())),
-  pi_c: z.array(z.string()),
-  protocol: z.string(),
-  curve: z.string(),
-});
+export const groth16Proof = z
+  .object({
+    pi_a: z.array(z.string()),
+    pi_b: z.array(z.array(z.string())),
+    pi_c: z.array(z.string()),
+    protocol: z.string(),
+    curve: z.string(),
+  })
+  .meta({ id: "Groth16Proof" });
 
 /** Fields that have no value yet are absent. Key order is the contract's. */
 export const taskView = z.object({
@@ -180,7 +188,9 @@ export const taskView = z.object({
 export type TaskView = z.output<typeof taskView>;
 
 /** `GET /api/v1/tasks/{id}` */
-export const taskAnswer = taskView.extend({ success: z.literal(true), request_id: z.string() });
+export const taskAnswer = taskView
+  .extend({ success: z.literal(true), request_id: z.string() })
+  .meta({ id: "TaskAnswer" });
 export type TaskAnswer = z.output<typeof taskAnswer>;
 
 /** What `cancel` and `retry` answer. */
@@ -202,6 +212,9 @@ export const attemptView = z.object({
   error: z.string().optional(),
 });
 export type AttemptView = z.output<typeof attemptView>;
+
+export const taskList = listOf(taskView.meta({ id: "Task" })).meta({ id: "TaskList" });
+export const attemptList = listOf(attemptView.meta({ id: "Attempt" })).meta({ id: "AttemptList" });
 
 export interface List<Item> {
   readonly items: readonly Item[];

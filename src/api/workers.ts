@@ -4,6 +4,7 @@ import {
   consistencyParameter,
   identifier,
   limitParameter,
+  listOf,
   time,
   waitSeconds,
   workerCursorParameter,
@@ -34,16 +35,18 @@ export const registration = z.object({
 export type Registration = z.input<typeof registration>;
 
 /** What a prover holds: a task to prove before `expires_at`. The input is for the holder alone. */
-export const leaseOffer = z.object({
-  lease_id: z.string(),
-  task_id: z.uuid(),
-  attempt: z.number().int(),
-  circuit: z.string(),
-  input: z.record(z.string(), z.unknown()),
-  public_inputs: z.array(z.string()).describe("What the proof must state."),
-  expires_at: time,
-  max_runtime_ms: z.number().optional(),
-});
+export const leaseOffer = z
+  .object({
+    lease_id: z.string(),
+    task_id: z.uuid(),
+    attempt: z.number().int(),
+    circuit: z.string(),
+    input: z.record(z.string(), z.unknown()),
+    public_inputs: z.array(z.string()).describe("What the proof must state."),
+    expires_at: time,
+    max_runtime_ms: z.number().optional(),
+  })
+  .meta({ id: "LeaseOffer" });
 export type LeaseOffer = z.output<typeof leaseOffer>;
 
 export const registered = z.object({
@@ -61,6 +64,9 @@ export const pull = z.object({
   max: z.number().int().min(1).max(LEASES_MAX).default(1).describe("Free slots."),
   wait: waitSeconds.default(0),
 });
+export const pulled = z
+  .object({ leases: z.array(leaseOffer), request_id: z.string() })
+  .meta({ id: "Leases" });
 export type PullRequest = z.input<typeof pull>;
 
 export const heartbeat = z.object({
@@ -88,8 +94,8 @@ export type HeartbeatAnswer = z.output<typeof heartbeatAnswer>;
 export const completion = z.object({
   worker_id: identifier,
   // Of any shape: what is not a proof spends the attempt.
-  proof: z.unknown().nonoptional(),
-  public_inputs: z.unknown().nonoptional(),
+  proof: z.unknown().nonoptional().describe("In the form that snarkjs writes."),
+  public_inputs: z.unknown().nonoptional().describe("Those of the lease, as decimal strings."),
   duration_ms: z.number().min(0).optional(),
   next: z
     .object({ max: z.number().int().min(0).max(LEASES_MAX), boot_id: identifier.optional() })
@@ -118,6 +124,12 @@ export type FailureRequest = z.input<typeof failure>;
 
 export const release = z.object({ worker_id: identifier });
 
+export const draining = z.object({
+  worker_id: z.string(),
+  draining: z.literal(true),
+  request_id: z.string(),
+});
+
 /** What became of the task of a lease that was failed or released. */
 export const leaseEnded = z.object({
   task_id: z.uuid(),
@@ -126,17 +138,22 @@ export const leaseEnded = z.object({
 });
 export type LeaseEnded = z.output<typeof leaseEnded>;
 
-export const workerView = z.object({
-  worker_id: z.string(),
-  state: z.enum(["active", "suspect", "dead"]),
-  draining: z.boolean(),
-  max_concurrent_tasks: z.number(),
-  circuits: z.array(z.string()),
-  labels: z.record(z.string(), z.string()),
-  registered_at: time,
-  leases: z.array(z.string()),
-});
+export const workerView = z
+  .object({
+    worker_id: z.string(),
+    state: z.enum(["active", "suspect", "dead"]),
+    draining: z.boolean(),
+    max_concurrent_tasks: z.number(),
+    circuits: z.array(z.string()),
+    labels: z.record(z.string(), z.string()),
+    registered_at: time,
+    leases: z.array(z.string()),
+  })
+  .meta({ id: "Worker" });
 export type WorkerView = z.output<typeof workerView>;
+
+export const workerAnswer = workerView.extend({ request_id: z.string() }).meta({ id: "WorkerAnswer" });
+export const workerList = listOf(workerView).meta({ id: "WorkerList" });
 
 export const workerListParameters = z.object({
   consistency: consistencyParameter,

@@ -3,6 +3,7 @@ import type { Configuration } from "../api/configuration.ts";
 import type { Problem } from "../api/problem.ts";
 import type { ReplicaName } from "../replica/rpc.ts";
 import type { Cluster } from "./cluster.ts";
+import type { Access, Declaration } from "./declaration.ts";
 
 export interface RequestContext {
   readonly request: Request;
@@ -17,6 +18,8 @@ export interface RequestContext {
   readonly query: Readonly<Record<string, string>>;
   /** Name of the token, or `-` where none is needed. */
   readonly token: string;
+  /** The script of the page at `/docs`. */
+  readonly viewer: string;
 }
 
 export type Handler = (context: RequestContext) => Promise<Response | Problem> | Response | Problem;
@@ -24,8 +27,8 @@ export type Handler = (context: RequestContext) => Promise<Response | Problem> |
 export interface Route {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   readonly path: string;
-  /** Needs no token. */
-  readonly open?: true;
+  readonly access: Access;
+  readonly declares: Declaration;
   /** Also answered while the replica whose own route it is is stopped. */
   readonly passesStop?: true;
   readonly handle: Handler;
@@ -36,7 +39,7 @@ export function answer(
   context: RequestContext,
   status: number,
   body: object,
-  headers: HeadersInit = {},
+  headers: Readonly<Record<string, string>> = {},
 ): Response {
   const text = JSON.stringify({ ...body, request_id: context.request_id });
   const all = new Headers(headers);
@@ -45,7 +48,11 @@ export function answer(
 }
 
 /** JSON as it stands. */
-export function plain(status: number, body: unknown, headers: HeadersInit = {}): Response {
+export function plain(
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
   const all = new Headers(headers);
   all.set("content-type", "application/json");
   return new Response(JSON.stringify(body), { status, headers: all });

@@ -18,26 +18,8 @@ import { Cluster } from "./cluster.ts";
 import type { RequestContext, Route } from "./context.ts";
 import { countRequest } from "./http-metrics.ts";
 import { corsHeaders, originProblem } from "./origin.ts";
-import { bulkRoutes } from "./routes/bulk.ts";
-import { circuitRoutes } from "./routes/circuits.ts";
-import { clusterRoutes } from "./routes/cluster.ts";
-import { eventRoutes } from "./routes/events.ts";
-import { leaseRoutes } from "./routes/leases.ts";
-import { submissionRoutes } from "./routes/submissions.ts";
-import { taskRoutes } from "./routes/tasks.ts";
-import { workerRoutes } from "./routes/workers.ts";
+import { routes } from "./table.ts";
 import type { Transport } from "./transport.ts";
-
-const routes: readonly Route[] = [
-  ...clusterRoutes,
-  ...bulkRoutes,
-  ...submissionRoutes,
-  ...taskRoutes,
-  ...workerRoutes,
-  ...leaseRoutes,
-  ...eventRoutes,
-  ...circuitRoutes,
-];
 
 /** A request on its way to its handler, in the form that the route table matches. */
 interface Matching {
@@ -105,6 +87,8 @@ export interface RouterOptions {
   readonly env: Record<string, unknown>;
   /** Made once per request. */
   readonly transport: (configuration: Configuration) => Transport;
+  /** The script of the page at `/docs`: a text of the bundle, which only the entry can import. */
+  readonly viewer: string;
 }
 
 interface Handled {
@@ -140,7 +124,7 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
   const { route } = match;
   const name = own === undefined ? route.path : `/replicas/:id${route.path}`;
   const authenticated =
-    route.open === true ? { ok: true as const, token: "-" } : await authenticate(request, configuration);
+    route.access === "open" ? { ok: true as const, token: "-" } : await authenticate(request, configuration);
   if (!authenticated.ok) return fail(authenticated.problem, name);
   const params = decoded(match.params);
   if (params === undefined)
@@ -153,7 +137,7 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
     own,
     reads: route.method === "GET",
   });
-  if (route.open !== true) cluster.create();
+  if (route.access !== "open") cluster.create();
   const context: RequestContext = {
     request,
     request_id,
@@ -163,6 +147,7 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
     params,
     query: lastOfEach(match.query),
     token: authenticated.token,
+    viewer: options.viewer,
   };
   const result = await route.handle(context);
   // A stopped replica refuses everything on its own routes, also what the router could answer without it.

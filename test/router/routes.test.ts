@@ -103,9 +103,7 @@ describe("a path or method that does not exist", () => {
 
   it("is 404 for what this version does not have", async () => {
     for (const [method, path] of [
-      ["POST", "/api/v1/tasks/batch"],
       ["POST", "/api/v1/tasks/nonsense"],
-      ["GET", "/openapi.json"],
       ["GET", "/api/v1/cluster"],
       ["PUT", "/api/v1/operations/a"],
       ["GET", "/replicas"],
@@ -330,6 +328,41 @@ describe("metrics", () => {
     expect((await cluster.post("/api/v1/workers/nobody/drain", {})).status).toBe(404);
     await settled(cluster);
     for (const name of cluster.names) expect([name, await failed(name)]).toEqual([name, before + 1]);
+  });
+});
+
+describe("the description of the contract", () => {
+  it("is served, and not sent again to whoever has it", async () => {
+    const first = await cluster.fetch("/openapi.json");
+    expect([first.status, first.headers.get("content-type")]).toEqual([200, "application/json"]);
+    const { openapi, paths } = (await first.json()) as { openapi: string; paths: Record<string, unknown> };
+    expect([openapi, Object.keys(paths).includes("/api/v1/tasks/{circuit}")]).toEqual(["3.1.0", true]);
+    const etag = first.headers.get("etag") ?? "";
+    for (const known of [etag, `W/${etag}`, `"other", ${etag}`]) {
+      const again = await cluster.fetch("/openapi.json", { headers: { "if-none-match": known } });
+      expect([again.status, again.headers.get("etag"), await again.text()]).toEqual([304, etag, ""]);
+    }
+    const stale = await cluster.fetch("/openapi.json", { headers: { "if-none-match": '"other"' } });
+    expect(stale.status).toBe(200);
+  });
+
+  it("has a page that asks no other host for anything", async () => {
+    for (const prefix of ["", "/replicas/coordinator-2"]) {
+      const page = await cluster.fetch(`${prefix}/docs`);
+      expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
+      expect(page.headers.get("content-security-policy")).toContain("default-src 'none'");
+      const html = await page.text();
+      const links = Array.from(html.matchAll(/(?:src|spec-url)="([^"]+)"/g), ([, link = ""]) => link);
+      expect(links).toHaveLength(2);
+      for (const link of links) {
+        const url = new URL(link, `${cluster.url}${prefix}/docs`);
+        const { status, headers } = await cluster.fetch(url.pathname);
+        expect([url.origin, status]).toEqual([cluster.url, 200]);
+        expect(headers.get("content-type")).toMatch(/^(text\/javascript|application\/json)/);
+      }
+    }
+    const script = await (await cluster.fetch("/docs/viewer.js")).text();
+    expect(script).toContain("openapi-explorer");
   });
 });
 

@@ -57,7 +57,7 @@ export class Transcript {
 }
 
 /** One line for a message, short enough to read hundreds of them. */
-export function describe(message: Message<Command>): string {
+export function describe(message: Message<unknown>): string {
   const head = `${message.from} → ${message.to}  ${message.type}`;
   switch (message.type) {
     case "pre-vote-request":

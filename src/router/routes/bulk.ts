@@ -6,12 +6,13 @@
 
 import type { z } from "zod";
 import { type Problem, problem } from "../../api/problem.ts";
-import { BULK_TASKS_MAX, bulk, type bulk as bulkSchema } from "../../api/tasks.ts";
+import { BULK_TASKS_MAX, bulkRequest } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
 import type { TaskFilter } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import type { Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
+import * as declared from "../declarations/tasks.ts";
 import { command, expectOutcome, present, refusal } from "../requests.ts";
 
 /** Ids asked for at once, and tasks changed by one entry. */
@@ -20,7 +21,7 @@ const SLICE_TASKS = 500;
 /** Counting and changing 10,000 tasks takes its time. */
 const BULK_MS = 20_000;
 
-type Bulk = z.output<typeof bulkSchema>;
+type Bulk = z.output<typeof bulkRequest>;
 
 interface Found {
   readonly matched: number;
@@ -81,7 +82,7 @@ function interrupted(failure: Problem, changed: number): Problem {
 async function changeMany(context: RequestContext): Promise<Response | Problem> {
   const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
-  const request = validate(bulk, body.value);
+  const request = validate(bulkRequest, body.value);
   if (!request.ok) return request.problem;
   context.cluster.extend(BULK_MS);
   const found = await find(context, request.value);
@@ -99,5 +100,11 @@ async function changeMany(context: RequestContext): Promise<Response | Problem> 
 }
 
 export const bulkRoutes: readonly Route[] = [
-  { method: "POST", path: "/api/v1/tasks/bulk", handle: changeMany },
+  {
+    method: "POST",
+    path: "/api/v1/tasks/bulk",
+    access: "submitter",
+    declares: declared.bulk,
+    handle: changeMany,
+  },
 ];

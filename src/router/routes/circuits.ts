@@ -6,12 +6,13 @@ import { validate } from "../../api/validation.ts";
 import { type Circuit, circuits, inItsOwnTurn } from "../../proofs/index.ts";
 import { readJson } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
+import * as declared from "../declarations/circuits.ts";
 import { tooBusy, verifications } from "../gate.ts";
 
 function render(circuit: Circuit): CircuitView {
   const { name, circuit_type, description, vk_hash, setup, signals, input } = circuit;
   const input_schema = z.toJSONSchema(input, { io: "input", unrepresentable: "any" });
-  return { name, circuit_type, description, vk_hash, setup, statement: signals, input_schema };
+  return { name, circuit_type, description, vk_hash, setup, statement: [...signals], input_schema };
 }
 
 function unknown(name: string): Problem {
@@ -46,7 +47,19 @@ async function verify(context: RequestContext): Promise<Response | Problem> {
 }
 
 export const circuitRoutes: readonly Route[] = [
-  { method: "GET", path: "/api/v1/circuits", handle: list },
-  { method: "GET", path: "/api/v1/circuits/:circuit", handle: get },
-  { method: "POST", path: "/api/v1/proofs/verify", handle: verify },
+  { method: "GET", path: "/api/v1/circuits", access: "any", declares: declared.listCircuits, handle: list },
+  {
+    method: "GET",
+    path: "/api/v1/circuits/:circuit",
+    access: "any",
+    declares: declared.getCircuit,
+    handle: get,
+  },
+  {
+    method: "POST",
+    path: "/api/v1/proofs/verify",
+    access: "any",
+    declares: declared.verifyProof,
+    handle: verify,
+  },
 ];

@@ -6,6 +6,7 @@ import type { Observe } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
+import * as declared from "../declarations/cluster.ts";
 import { httpMetrics } from "../http-metrics.ts";
 
 /** On its own routes the replica's; else the leader's, and without one that of any replica that answers. */
@@ -78,6 +79,8 @@ function endpoints(): readonly string[] {
     "/api/v1/workers",
     "/api/v1/circuits",
     "/replicas/{id}/health",
+    "/openapi.json",
+    "/docs",
   ];
 }
 
@@ -105,16 +108,24 @@ async function injectFault(context: RequestContext): Promise<Response | Problem>
 }
 
 export const clusterRoutes: readonly Route[] = [
-  { method: "GET", path: "/", open: true, handle: root },
+  { method: "GET", path: "/", access: "open", declares: declared.getRoot, handle: root },
   {
     method: "GET",
     path: "/livez",
-    open: true,
+    access: "open",
+    declares: declared.getLive,
     handle: (context) => answer(context, 200, { status: "alive" }),
   },
-  { method: "GET", path: "/readyz", open: true, handle: ready },
-  { method: "GET", path: "/health", open: true, handle: health },
-  { method: "GET", path: "/status", handle: status },
-  { method: "GET", path: "/metrics", handle: metrics },
-  { method: "POST", path: "/api/v1/faults/:replica", passesStop: true, handle: injectFault },
+  { method: "GET", path: "/readyz", access: "open", declares: declared.getReady, handle: ready },
+  { method: "GET", path: "/health", access: "open", declares: declared.getHealth, handle: health },
+  { method: "GET", path: "/status", access: "any", declares: declared.getStatus, handle: status },
+  { method: "GET", path: "/metrics", access: "any", declares: declared.getMetrics, handle: metrics },
+  {
+    method: "POST",
+    path: "/api/v1/faults/:replica",
+    access: "operator",
+    declares: declared.injectFault,
+    passesStop: true,
+    handle: injectFault,
+  },
 ];

@@ -4,6 +4,7 @@ import { type Problem, problem } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
 import { compactJson, ITEM_BYTES_MAX, invalidBody, readJson } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
+import * as declared from "../declarations/events.ts";
 import { clientKey, command, expectOutcome, refusal, replayHeader } from "../requests.ts";
 
 const ROUTE = "POST /events";
@@ -70,6 +71,6 @@ async function list(context: RequestContext): Promise<Response | Problem> {
 }
 
 export const eventRoutes: readonly Route[] = [
-  { method: "POST", path: "/events", handle: append },
-  { method: "GET", path: "/events", handle: list },
+  { method: "POST", path: "/events", access: "submitter", declares: declared.appendEvent, handle: append },
+  { method: "GET", path: "/events", access: "any", declares: declared.listEvents, handle: list },
 ];

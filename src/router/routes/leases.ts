@@ -12,6 +12,7 @@ import { type LeaseStanding, newNonce } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import type { Cluster, Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
+import * as declared from "../declarations/leases.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
 import { tooBusy, verifications } from "../gate.ts";
 import { renderOffers } from "../offers.ts";
@@ -148,7 +149,25 @@ async function end(
 }
 
 export const leaseRoutes: readonly Route[] = [
-  { method: "POST", path: "/api/v1/leases/:lease_id/complete", handle: complete },
-  { method: "POST", path: "/api/v1/leases/:lease_id/fail", handle: fail },
-  { method: "POST", path: "/api/v1/leases/:lease_id/release", handle: giveBack },
+  {
+    method: "POST",
+    path: "/api/v1/leases/:lease_id/complete",
+    access: "prover",
+    declares: declared.completeLease,
+    handle: complete,
+  },
+  {
+    method: "POST",
+    path: "/api/v1/leases/:lease_id/fail",
+    access: "prover",
+    declares: declared.failLease,
+    handle: fail,
+  },
+  {
+    method: "POST",
+    path: "/api/v1/leases/:lease_id/release",
+    access: "prover",
+    declares: declared.releaseLease,
+    handle: giveBack,
+  },
 ];

@@ -7,6 +7,7 @@ import type { Steps } from "../../proofs/index.ts";
 import { ITEM_BYTES_MAX, readJson } from "../body.ts";
 import { FORWARD_MS, type Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
+import * as declared from "../declarations/tasks.ts";
 import { statements, tooBusy } from "../gate.ts";
 import { clientKey, command, expectOutcome, present, refusal, replayHeader } from "../requests.ts";
 import {
@@ -198,6 +199,18 @@ function problemOf({ request_id }: RequestContext, index: number, failure: Probl
 }
 
 export const submissionRoutes: readonly Route[] = [
-  { method: "POST", path: "/api/v1/tasks/batch", handle: submitBatch },
-  { method: "POST", path: "/api/v1/tasks/:circuit", handle: submit },
+  {
+    method: "POST",
+    path: "/api/v1/tasks/batch",
+    access: "submitter",
+    declares: declared.submitBatch,
+    handle: submitBatch,
+  },
+  {
+    method: "POST",
+    path: "/api/v1/tasks/:circuit",
+    access: "submitter",
+    declares: declared.submitTask,
+    handle: submit,
+  },
 ];

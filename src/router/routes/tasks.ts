@@ -8,6 +8,7 @@ import { circuits } from "../../proofs/index.ts";
 import type { Answer, Query, TaskView } from "../../replica/rpc.ts";
 import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
+import * as declared from "../declarations/tasks.ts";
 import { command, expectOutcome, present, refusal, waitMs } from "../requests.ts";
 
 const POLL_PAUSE_MS_FIRST = 50;
@@ -125,18 +126,40 @@ async function change(
 }
 
 export const taskRoutes: readonly Route[] = [
-  { method: "GET", path: "/api/v1/tasks", handle: listTasks },
-  { method: "GET", path: "/api/v1/tasks/:task_id", handle: getTask },
-  { method: "GET", path: "/api/v1/tasks/:task_id/attempts", handle: getAttempts },
-  { method: "GET", path: "/api/v1/tasks/:task_id/proof", handle: getProof },
+  { method: "GET", path: "/api/v1/tasks", access: "any", declares: declared.listTasks, handle: listTasks },
+  {
+    method: "GET",
+    path: "/api/v1/tasks/:task_id",
+    access: "any",
+    declares: declared.getTask,
+    handle: getTask,
+  },
+  {
+    method: "GET",
+    path: "/api/v1/tasks/:task_id/attempts",
+    access: "any",
+    declares: declared.getAttempts,
+    handle: getAttempts,
+  },
+  {
+    method: "GET",
+    path: "/api/v1/tasks/:task_id/proof",
+    access: "any",
+    declares: declared.getProof,
+    handle: getProof,
+  },
   {
     method: "POST",
     path: "/api/v1/tasks/:task_id/cancel",
+    access: "submitter",
+    declares: declared.cancelTask,
     handle: (context) => change(context, "cancel-task"),
   },
   {
     method: "POST",
     path: "/api/v1/tasks/:task_id/retry",
+    access: "submitter",
+    declares: declared.retryTask,
     handle: (context) => change(context, "retry-task"),
   },
 ];

@@ -8,6 +8,7 @@ import { heartbeat, pull, registration, workerListParameters } from "../../api/w
 import { circuits } from "../../proofs/index.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
+import * as declared from "../declarations/workers.ts";
 import { renderOffers } from "../offers.ts";
 import { command, expectOutcome, refusal } from "../requests.ts";
 
@@ -136,11 +137,47 @@ async function get(context: RequestContext): Promise<Response | Problem> {
 }
 
 export const workerRoutes: readonly Route[] = [
-  { method: "POST", path: "/api/v1/workers", handle: register },
-  { method: "GET", path: "/api/v1/workers", handle: list },
-  { method: "GET", path: "/api/v1/workers/:worker_id", handle: get },
-  { method: "DELETE", path: "/api/v1/workers/:worker_id", handle: remove },
-  { method: "POST", path: "/api/v1/workers/:worker_id/pull", handle: pullLeases },
-  { method: "POST", path: "/api/v1/workers/:worker_id/heartbeat", handle: beat },
-  { method: "POST", path: "/api/v1/workers/:worker_id/drain", handle: drain },
+  {
+    method: "POST",
+    path: "/api/v1/workers",
+    access: "prover",
+    declares: declared.registerWorker,
+    handle: register,
+  },
+  { method: "GET", path: "/api/v1/workers", access: "any", declares: declared.listWorkers, handle: list },
+  {
+    method: "GET",
+    path: "/api/v1/workers/:worker_id",
+    access: "any",
+    declares: declared.getWorker,
+    handle: get,
+  },
+  {
+    method: "DELETE",
+    path: "/api/v1/workers/:worker_id",
+    access: "prover",
+    declares: declared.removeWorker,
+    handle: remove,
+  },
+  {
+    method: "POST",
+    path: "/api/v1/workers/:worker_id/pull",
+    access: "prover",
+    declares: declared.pullLeases,
+    handle: pullLeases,
+  },
+  {
+    method: "POST",
+    path: "/api/v1/workers/:worker_id/heartbeat",
+    access: "prover",
+    declares: declared.beat,
+    handle: beat,
+  },
+  {
+    method: "POST",
+    path: "/api/v1/workers/:worker_id/drain",
+    access: "prover",
+    declares: declared.drainWorker,
+    handle: drain,
+  },
 ];
