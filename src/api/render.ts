@@ -1,5 +1,6 @@
 /** From the views of the state machine, which hold nothing that is secret, to what the contract shows. */
 import type * as shown from "../coordinator/views.ts";
+import type { OperationStanding } from "./operations.ts";
 import type { AttemptView, TaskView } from "./tasks.ts";
 import type { WorkerView } from "./workers.ts";
 
@@ -71,4 +72,31 @@ export function renderWorker(worker: shown.WorkerView): WorkerView {
     registered_at: renderTime(worker.registered_at),
     leases: [...worker.leases],
   };
+}
+
+export function renderStanding(operation: {
+  readonly operation_id: string;
+  readonly state: shown.OperationState;
+  readonly log_index: number;
+  readonly term: number;
+}): OperationStanding {
+  const { operation_id, state, log_index, term } = operation;
+  const committed = state === "COMMITTED";
+  return { operation_id, state, replicated: state !== "PENDING", committed, log_index, term };
+}
+
+/** JSON text: the payload stands in it as it was written. */
+export function renderOperation(operation: shown.OperationView): string {
+  const { state, time, payload } = operation;
+  const text = JSON.stringify({
+    ...renderStanding(operation),
+    type: operation.type,
+    schema_version: operation.schema_version,
+    ...given("daemon_id", operation.daemon_id),
+    ...given("timestamp", operation.timestamp),
+    ...when(state === "FAILED" ? "failed_at" : "committed_at", time),
+    ...when("expires_at", operation.expires_at),
+    ...given("error", operation.error),
+  });
+  return payload === undefined ? text : `${text.slice(0, -1)},"payload":${payload}}`;
 }

@@ -4,9 +4,10 @@
  * task when the answer is given again.
  */
 import { leaseGrant } from "./attempts.ts";
+import { bucketsOf } from "./buckets.ts";
 import type { ClientKey, Command, EntryPlace, Outcome } from "./commands.ts";
 import type { BucketRecord, CommandAnswer, KeyEntry, RingPosition } from "./records.ts";
-import { type BucketStore, Ring } from "./ring.ts";
+import { Ring } from "./ring.ts";
 import type { State } from "./state.ts";
 
 export const COMMAND_MS = 60_000;
@@ -34,8 +35,8 @@ export class Answers {
   constructor(state: State, live_commands: Iterable<readonly [string, BucketRecord<CommandAnswer>]>) {
     this.#state = state;
     const { command_answers, key_order } = state.stored;
-    this.#command_ring = new Ring<CommandAnswer>(bucketsOf(state, "commands"), COMMANDS_MAX, command_answers);
-    this.#key_ring = new Ring<KeyEntry>(bucketsOf(state, "key_order"), KEYS_MAX, key_order);
+    this.#command_ring = new Ring(bucketsOf(state, "commands"), COMMANDS_MAX, command_answers);
+    this.#key_ring = new Ring(bucketsOf(state, "key_order"), KEYS_MAX, key_order);
     for (const [, bucket] of live_commands)
       for (const answer of bucket.entries) this.#commands.set(answer.id, answer);
   }
@@ -114,14 +115,4 @@ function store(outcome: Outcome): StoredOutcome {
   if (!("leases" in outcome)) return outcome;
   const { leases, ...rest } = outcome;
   return { ...rest, lease_ids: leases.map(({ lease_id }) => lease_id) };
-}
-
-function bucketsOf(state: State, table: "commands"): BucketStore<CommandAnswer>;
-function bucketsOf(state: State, table: "key_order"): BucketStore<KeyEntry>;
-function bucketsOf<T extends "commands" | "key_order">(state: State, table: T) {
-  return {
-    get: (key: string) => state.get(table, key),
-    put: (key: string, bucket: never) => state.put(table, key, bucket),
-    delete: (key: string) => state.delete(table, key),
-  };
 }

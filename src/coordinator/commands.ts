@@ -3,7 +3,7 @@
  * decides is decided before a command is proposed and stands in it: applying is a function of state, command and
  * entry alone. Commands carry a version, so that an old log replays under new code to the same state.
  */
-import type { AttemptRecord, Instant, TaskRecord, WorkerRecord } from "./records.ts";
+import type { AttemptRecord, Instant, OperationRecord, TaskRecord, WorkerRecord } from "./records.ts";
 
 interface CommandBase {
   /** Which meaning its type has: `versions.ts` knows them. */
@@ -170,6 +170,19 @@ export interface DescribeMember extends CommandBase {
   readonly location_hint: string;
 }
 
+/** The id makes it idempotent: the first result is given again to whoever repeats type and payload under it. */
+export interface PutOperation extends CommandBase {
+  readonly type: "put-operation";
+  readonly operation: Pick<
+    OperationRecord,
+    "operation_id" | "type" | "payload_bytes" | "digest" | "schema_version" | "daemon_id" | "timestamp"
+  > & { readonly payload: string };
+  /** How long its result is kept. */
+  readonly ttl_ms: number;
+  /** It fails if its entry is later than this: its sender no longer wants it then. */
+  readonly not_after?: Instant;
+}
+
 export type Command =
   | SubmitTask
   | SubmitBatch
@@ -190,6 +203,7 @@ export type Command =
   | DrainWorker
   | RemoveWorker
   | AppendEvent
+  | PutOperation
   | DescribeMember;
 
 type Body<C> = C extends Command ? Omit<C, "v" | "id"> : never;
@@ -219,7 +233,8 @@ export type RefusalCode =
   | "lease-unknown"
   | "lease-superseded"
   | "proof-mismatch"
-  | "idempotency-key-reused";
+  | "idempotency-key-reused"
+  | "operation-id-reused";
 
 export interface Refused {
   readonly type: "refused";
@@ -266,6 +281,16 @@ export type Outcome =
       readonly attempt: AttemptRecord;
     }
   | { readonly type: "event-appended"; readonly seq: number; readonly log_index: number }
+  /** What became of an operation under its id: now, or when it was first put. */
+  | {
+      readonly type: "operation-applied";
+      readonly operation_id: string;
+      readonly state: OperationRecord["state"];
+      readonly log_index: number;
+      readonly term: number;
+      /** Why it failed. */
+      readonly error?: string;
+    }
   | { readonly type: "done" }
   | Refused;
 

@@ -27,6 +27,7 @@ import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./app
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
 import { wouldGrant } from "./grant.ts";
 import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
+import { Operations } from "./operations.ts";
 import { changeablePage, leaseStanding, tasksPage, taskView, workersPage, workerView } from "./queries.ts";
 import type {
   EventRecord,
@@ -118,7 +119,9 @@ export interface Coordinator {
 export function createCoordinator({ records }: { readonly records: Records }): Coordinator {
   const state = new State(records);
   const answers = new Answers(state, records.live("commands"));
+  const operations = new Operations(state);
   const register = new MemberRegister(state, records.live("members"));
+  const parts = { state, operations, register };
 
   return {
     apply(command, place) {
@@ -126,17 +129,18 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       state.advance(place.time);
       state.follow(command.v);
       answers.expire();
+      operations.expire();
       const known = answers.ofCommand(command.id);
       if (known !== undefined) return known;
       const client_key = "client_key" in command ? command.client_key : undefined;
       const first = client_key && answers.ofKey(client_key);
-      const applied = first ?? { outcome: carryOut(state, register, command, place), replayed: false };
+      const applied = first ?? { outcome: carryOut(parts, command, place), replayed: false };
       if (applied.outcome.type === "refused") state.commands_refused++;
       answers.remember(command, applied, place, first === undefined ? client_key : undefined);
       return applied;
     },
     configure: (members, index) => register.configure(members, index),
-    takeChanges: () => state.settle(answers.positions),
+    takeChanges: () => state.settle({ ...answers.positions, ...operations.stored }),
 
     query(query) {
       switch (query.type) {
@@ -160,6 +164,10 @@ export function createCoordinator({ records }: { readonly records: Records }): C
           return this.worker(query.worker_id) ?? null;
         case "workers":
           return workersPage(state, query);
+        case "operation":
+          return operations.view(query.operation_id);
+        case "operations":
+          return operations.page(query);
       }
     },
     task: (task_id) => state.task(task_id),
@@ -217,7 +225,14 @@ export function createCoordinator({ records }: { readonly records: Records }): C
   };
 }
 
-function carryOut(state: State, register: MemberRegister, command: Command, place: EntryPlace): Outcome {
+/** Those parts of the machine that commands change. */
+interface Parts {
+  readonly state: State;
+  readonly operations: Operations;
+  readonly register: MemberRegister;
+}
+
+function carryOut({ state, operations, register }: Parts, command: Command, place: EntryPlace): Outcome {
   switch (command.type) {
     case "submit-task":
       return submitTask(state, command, place);
@@ -257,6 +272,8 @@ function carryOut(state: State, register: MemberRegister, command: Command, plac
       return removeWorker(state, command);
     case "append-event":
       return appendEvent(state, command, place);
+    case "put-operation":
+      return operations.put(command, place);
     case "describe-member":
       return register.describe(command);
   }

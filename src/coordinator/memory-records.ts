@@ -14,6 +14,8 @@ export function createMemoryRecords(): Records {
     keys: new Map(),
     key_order: new Map(),
     ended: new Map(),
+    operations: new Map(),
+    operation_order: new Map(),
     commands: new Map(),
     members: new Map(),
     locations: new Map(),

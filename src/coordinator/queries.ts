@@ -4,6 +4,7 @@
  */
 import { grantNumber, leaseName } from "./attempts.ts";
 import type { TaskAction } from "./commands.ts";
+import { PageBuilder } from "./page.ts";
 import type { AttemptRecord, TaskRecord, TaskStatus, WorkerRecord } from "./records.ts";
 import type { State } from "./state.ts";
 import type {
@@ -24,37 +25,11 @@ type WorkersQuery = Omit<Extract<Query, { readonly type: "workers" }>, "type">;
 
 /** Tasks looked at for one page: a page may come back short, with a cursor to go on from. */
 export const EXAMINED_MAX = 20_000;
-/** JSON text of one page's items; a single item may be longer. */
-export const PAGE_BYTES_MAX = 512 * 1024;
 
 const CHANGEABLE: Readonly<Record<TaskAction, ReadonlySet<TaskStatus>>> = {
   cancel: new Set(["scheduled", "pending", "assigned", "in_progress"]),
   retry: new Set(["scheduled", "failed", "cancelled", "expired"]),
 };
-
-/** Collects items until a limit is reached. */
-class PageBuilder<Item> {
-  readonly items: Item[] = [];
-  readonly #limit: number;
-  #characters = 0;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  get full(): boolean {
-    return this.items.length >= this.#limit;
-  }
-
-  /** False if there is no room for it. */
-  add(item: Item): boolean {
-    const characters = JSON.stringify(item).length;
-    if (this.items.length > 0 && this.#characters + characters > PAGE_BYTES_MAX) return false;
-    this.#characters += characters;
-    this.items.push(item);
-    return true;
-  }
-}
 
 /** Newest first. `worker_id` finds the tasks that this worker holds or ever held. */
 export function tasksPage(state: State, query: TasksQuery): Page<TaskSummary> {

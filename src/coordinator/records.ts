@@ -122,6 +122,41 @@ export interface EventRecord {
   readonly body: string;
 }
 
+/**
+ * What became of an operation: the first result under its id, for as long as it is kept. Of a FAILED attempt no
+ * payload is kept, and the id is free to be used again.
+ */
+export interface OperationRecord {
+  readonly v: 1;
+  readonly operation_id: string;
+  /** What a handler does with it. */
+  readonly type: string;
+  readonly state: "COMMITTED" | "FAILED";
+  /** Compact JSON text, so that every number survives as written. */
+  readonly payload?: string;
+  /** Of `payload`, in UTF-8. */
+  readonly payload_bytes: number;
+  /** Hash of type and payload: tells a repeat from another operation under the same id. */
+  readonly digest: string;
+  readonly schema_version: number;
+  readonly daemon_id?: string;
+  /** As its sender gave it. */
+  readonly timestamp?: number | string;
+  readonly log_index: number;
+  readonly term: number;
+  readonly time: Instant;
+  /** From then on the id is new. */
+  readonly expires_at: Instant;
+  /** Why it failed. */
+  readonly error?: string;
+}
+
+/** An operation in order of its entry; `log_index` tells whether its record is still the one meant here. */
+export interface OperationEntry {
+  readonly operation_id: string;
+  readonly log_index: number;
+}
+
 /** The task that holds this content (circuit and canonical input) as long as it is not failed, cancelled or expired. */
 export interface ContentRecord {
   readonly v: 1;
@@ -179,7 +214,7 @@ export interface EndedEntry {
 /** Some consecutive entries of a ring in one record, so that remembering a command does not cost a row. */
 export interface BucketRecord<Entry> {
   readonly v: 1;
-  /** Time of the newest entry. */
+  /** Of the newest entry, or until when the entries are kept: what the ring forgets by. */
   readonly time: Instant;
   readonly entries: readonly Entry[];
 }
@@ -213,6 +248,9 @@ export interface MetaRecord {
   readonly ended?: RingPosition;
   readonly command_answers: RingPosition;
   readonly key_order: RingPosition;
+  readonly operation_order: RingPosition;
+  /** Of the payloads kept. */
+  readonly operation_bytes: number;
 }
 
 export interface RecordTypes {
@@ -226,6 +264,9 @@ export interface RecordTypes {
   key_order: BucketRecord<KeyEntry>;
   /** Buckets of tasks in the order in which they ended, by number. */
   ended: BucketRecord<EndedEntry>;
+  operations: OperationRecord;
+  /** Buckets of {@link OperationEntry} in order of their entries, by number. */
+  operation_order: BucketRecord<OperationEntry>;
   /** Buckets of command ids with their answers, kept 60 s, by number. */
   commands: BucketRecord<CommandAnswer>;
   /** By replica id. */

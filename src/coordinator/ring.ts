@@ -29,27 +29,59 @@ export class Ring<Entry> {
     return { oldest: this.#oldest, next: this.#next };
   }
 
+  /** @param time of the entry, or until when it is kept: a bucket has the latest of its entries */
   append(entry: Entry, time: Instant): void {
     const key = String(Math.floor(this.#next / BUCKET_ENTRIES));
-    const entries = this.#store.get(key)?.entries ?? [];
-    this.#store.put(key, { v: 1, time, entries: [...entries, entry] });
+    const open = this.#store.get(key);
+    this.#store.put(key, {
+      v: 1,
+      time: Math.max(time, open?.time ?? time),
+      entries: [...(open?.entries ?? []), entry],
+    });
     this.#next++;
+  }
+
+  /** Ordinals kept: from the first up to and excluding the second. */
+  get kept(): readonly [from: number, to: number] {
+    return [Math.min(this.#oldest * BUCKET_ENTRIES, this.#next), this.#next];
+  }
+
+  entry(ordinal: number): Entry {
+    const entry = this.#bucket(Math.floor(ordinal / BUCKET_ENTRIES)).entries[ordinal % BUCKET_ENTRIES];
+    if (entry === undefined)
+      throw new Error(`ring: entry ${ordinal} is missing, next entry is ${this.#next}`);
+    return entry;
+  }
+
+  /** The first ordinal whose entry is `behind` what is looked for, if entries are in that order; else the next one. */
+  search(behind: (entry: Entry) => boolean): number {
+    let [low, high] = this.kept;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (behind(this.entry(middle))) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   /** Drops the buckets whose newest entry is older than `horizon`, and the oldest ones beyond the number allowed. */
   expire(horizon: Instant, dropped: (entry: Entry) => void): void {
     while (this.#oldest * BUCKET_ENTRIES < this.#next) {
-      const key = String(this.#oldest);
-      const bucket = this.#store.get(key);
-      if (bucket === undefined)
-        throw new Error(`ring: bucket ${key} is missing, next entry is ${this.#next}`);
+      const bucket = this.#bucket(this.#oldest);
       const kept = this.#next - this.#oldest * BUCKET_ENTRIES;
       if (bucket.time >= horizon && kept <= this.#entries_max) return;
       for (const entry of bucket.entries) dropped(entry);
-      this.#store.delete(key);
+      this.#store.delete(String(this.#oldest));
       this.#oldest++;
       // An open bucket that is dropped is closed: its number is not used again.
       this.#next = Math.max(this.#next, this.#oldest * BUCKET_ENTRIES);
     }
+  }
+
+  #bucket(number: number): BucketRecord<Entry> {
+    const bucket = this.#store.get(String(number));
+    if (bucket === undefined)
+      throw new Error(`ring: bucket ${number} is missing, next entry is ${this.#next}`);
+    return bucket;
   }
 }

@@ -34,6 +34,8 @@ const FRESH: MetaRecord = {
   tasks_ended: { completed: 0, failed: 0, cancelled: 0, expired: 0 },
   command_answers: NO_RING,
   key_order: NO_RING,
+  operation_order: NO_RING,
+  operation_bytes: 0,
 };
 
 export class State {
@@ -235,7 +237,9 @@ export class State {
   }
 
   /** Stores what was kept beside the meta record and names every record changed since the last call. */
-  settle(rings: Pick<MetaRecord, "command_answers" | "key_order">): readonly RecordKey[] {
+  settle(
+    beside: Pick<MetaRecord, "command_answers" | "key_order" | "operation_order" | "operation_bytes">,
+  ): readonly RecordKey[] {
     if (this.#changed.size === 0 && this.#now === (this.#records.get("meta", META) ?? FRESH).applied_time)
       return [];
     const { completed, failed, cancelled, expired } = this.#by_status;
@@ -248,7 +252,7 @@ export class State {
       assignments_failed: this.assignments_failed,
       commands_refused: this.commands_refused,
       tasks_ended: { completed, failed, cancelled, expired } satisfies Record<EndedStatus, number>,
-      ...rings,
+      ...beside,
       last_sequence: this.#last_sequence,
       ended: this.ended.position,
       ...(this.#rules === 1 ? {} : { rules: this.#rules }),

@@ -28,6 +28,7 @@ const VERSIONS: Readonly<Record<Command["type"], Command["v"]>> = {
   "drain-worker": 1,
   "remove-worker": 1,
   "append-event": 1,
+  "put-operation": 1,
   "describe-member": 1,
 };
 

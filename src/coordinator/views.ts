@@ -6,6 +6,7 @@ import type {
   AttemptOutcome,
   AttemptRecord,
   Instant,
+  OperationRecord,
   TaskRecord,
   TaskStatus,
   WorkerRecord,
@@ -49,7 +50,15 @@ export type Query =
   | { readonly type: "batch"; readonly client_key: ClientKey }
   /** In order of their names. */
   | { readonly type: "workers"; readonly limit: number; readonly cursor?: string }
-  | { readonly type: "worker"; readonly worker_id: string };
+  | { readonly type: "worker"; readonly worker_id: string }
+  | { readonly type: "operation"; readonly operation_id: string }
+  /** In the order of their entries, those behind log index `after`. */
+  | {
+      readonly type: "operations";
+      readonly state?: OperationState;
+      readonly after: number;
+      readonly limit: number;
+    };
 
 /** Answers by the type of the query; null for what is unknown. All that leaves the state machine by being asked for. */
 export interface QueryAnswers {
@@ -60,6 +69,8 @@ export interface QueryAnswers {
   readonly lease: LeaseStanding | null;
   readonly workers: Page<WorkerView>;
   readonly worker: WorkerView | null;
+  readonly operation: OperationView | null;
+  readonly operations: OperationsPage;
 }
 
 /** `Record` without `Secrets`: a value that has them is not of this type, so the compiler stops whoever shows it whole. */
@@ -111,6 +122,29 @@ export interface LeaseView {
 
 /** `leases`: names of the current ones, without what only their holder knows. */
 export type WorkerView = Without<WorkerRecord, "boot_id"> & { readonly leases: readonly string[] };
+
+/** `PENDING`: appended. `REPLICATED`: held by a majority. Both are known to replicas alone, not to the state machine. */
+export type OperationState = "PENDING" | "REPLICATED" | OperationRecord["state"];
+
+/** `payload` as JSON text; `log_index`, `term` and times are those of the attempt that is shown. */
+export type OperationView = Pick<
+  OperationRecord,
+  | "operation_id"
+  | "type"
+  | "payload"
+  | "schema_version"
+  | "daemon_id"
+  | "timestamp"
+  | "log_index"
+  | "term"
+  | "error"
+> & {
+  readonly state: OperationState;
+  /** When it was committed or failed. */
+  readonly time?: number;
+  readonly expires_at?: number;
+};
+export type OperationsPage = Page<OperationView>;
 
 export interface Backlog {
   readonly tasks: number;

@@ -6,7 +6,8 @@ import { bytesToHex } from "@noble/hashes/utils.js";
 
 export const FIELD_ORDER = 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001n;
 
-const ELEMENT_BYTES = 31;
+/** As many as always fit. */
+export const ELEMENT_BYTES = 31;
 
 /** The first 248 bits of SHA-256, big-endian. */
 export function hashToField(bytes: Uint8Array): bigint {
@@ -23,7 +24,7 @@ export function fieldToHex(element: bigint): string {
   return `0x${element.toString(16).padStart(64, "0")}`;
 }
 
-const CANONICAL_DECIMAL = /^(?:0|[1-9][0-9]{0,76})$/;
+const CANONICAL_DECIMAL = /^(?:0|[1-9][0-9]{0,77})$/;
 
 /** The number that a canonical decimal below `bound` stands for; undefined for anything else ("00", "+1", hex, 7). */
 export function parseDecimal(text: unknown, bound: bigint): bigint | undefined {
@@ -32,6 +33,7 @@ export function parseDecimal(text: unknown, bound: bigint): bigint | undefined {
   return value < bound ? value : undefined;
 }
 
-function bytesToField(bytes: Uint8Array): bigint {
+/** Big-endian. More than `ELEMENT_BYTES` need not fit. */
+export function bytesToField(bytes: Uint8Array): bigint {
   return BigInt(`0x${bytesToHex(bytes)}`);
 }

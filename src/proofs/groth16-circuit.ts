@@ -4,6 +4,7 @@
 import type { z } from "zod";
 import type { CanonicalInput, Circuit, Contradiction, Signal, Statement, WitnessInput } from "./circuit.ts";
 import { taskContext } from "./context.ts";
+import { difference } from "./expected.ts";
 import { groth16Verifier, type VerifyingKey } from "./groth16.ts";
 import type { Steps } from "./steps.ts";
 import { verifyingKeyHash } from "./verifying-key.ts";
@@ -57,12 +58,8 @@ export function groth16Circuit<Input extends CanonicalInput>(own: Groth16Circuit
     },
     witness: ({ input: given, ...secrets }) => own.witness({ input: own.parse(given), ...secrets }),
     verify(proof, publicInputs, expected) {
-      if (!Array.isArray(publicInputs) || publicInputs.length !== expected.length) {
-        return { valid: false, reason: `the public inputs are not a list of ${expected.length}` };
-      }
-      const different = expected.findIndex((signal, i) => signal !== publicInputs[i]);
-      if (different >= 0) return { valid: false, reason: `public input ${different} is not the task's` };
-      return verifyProof(proof, expected);
+      const reason = difference(publicInputs, expected);
+      return reason === undefined ? verifyProof(proof, expected) : { valid: false, reason };
     },
   };
 }

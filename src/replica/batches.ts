@@ -57,8 +57,8 @@ export class Batches {
     return this.#proposals.enqueue(command);
   }
 
-  propose(command: Command): Promise<ProposeAnswer> {
-    const answer = this.#proposals.enqueue(command);
+  propose(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
+    const answer = this.#proposals.enqueue(command, wait_ms);
     if (!this.#flushing) this.#options.event(() => this.append());
     else {
       // The first one that has to wait goes on after the flush, in its own invocation: a chain of flushes that

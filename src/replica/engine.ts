@@ -19,8 +19,17 @@ import { idOf, nameOf, Peers, type PeersOptions } from "./peers.ts";
 import type { ProposeAnswer } from "./proposals.ts";
 import { type Grant, Reads } from "./reads.ts";
 import { Reigns } from "./reigns.ts";
-import type { Declined, HeartbeatResult, Leadership, Pull, WorkerHeartbeat } from "./rpc.ts";
+import type {
+  Declined,
+  HeartbeatResult,
+  Leadership,
+  Pull,
+  Query,
+  QueryAnswers,
+  WorkerHeartbeat,
+} from "./rpc.ts";
 import type { Store } from "./store.ts";
+import { answerWithTail, Tail } from "./tail.ts";
 
 export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachable" | "chain"> {
   readonly name: string;
@@ -39,6 +48,7 @@ export class Engine {
   readonly chain: Chain;
   readonly batches: Batches;
   readonly reigns: Reigns;
+  readonly tail: Tail;
   /** Pulls answered, empty or not, since this instance started. */
   pulls = 0;
   readonly #options: EngineOptions;
@@ -93,6 +103,12 @@ export class Engine {
       peers: this.peers,
       reigns: this.reigns,
     });
+    this.tail = new Tail({
+      id: options.id,
+      store: options.store,
+      raft: this.raft,
+      applied: () => this.appliedIndex,
+    });
   }
 
   get id(): string {
@@ -132,7 +148,8 @@ export class Engine {
     return this.peers.answering(from, () => this.receive(messages));
   }
 
-  propose(command: Command): Promise<ProposeAnswer> {
+  /** @param wait_ms after which it is answered as `appended`, if it is no more than that by then */
+  propose(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
     if (this.#closed) return Promise.resolve({ type: "stopped" });
     if (!knows(command)) {
       const detail = `this replica does not know ${command.type} of version ${command.v}: upgrade it, it runs older code than the router`;
@@ -143,7 +160,7 @@ export class Engine {
       const detail = `${full}; nothing was accepted, try again when some have ended`;
       return Promise.resolve({ type: "unavailable", code: "overloaded", detail, retry_after_ms: 5000 });
     }
-    return this.batches.propose(command);
+    return this.batches.propose(command, wait_ms);
   }
 
   async pull(pull: Pull): Promise<ProposeAnswer> {
@@ -178,6 +195,11 @@ export class Engine {
       const grant = leader === undefined ? undefined : await this.peers.readIndex(leader);
       return grant ?? this.notLeader();
     });
+  }
+
+  /** What may be shown of the state; of operations also those that are in the log and not applied yet. */
+  query(query: Query): QueryAnswers[Query["type"]] {
+    return answerWithTail(this.coordinator, this.tail, query);
   }
 
   reached(index: number, timeoutMs: number): Promise<boolean> {

@@ -5,18 +5,20 @@
 import type { Command } from "../coordinator/commands.ts";
 import { bytesOf } from "./codec.ts";
 import { Histogram } from "./histogram.ts";
-import type { Applied, Declined } from "./rpc.ts";
+import type { Appended as AppendedAnswer, Applied, Declined } from "./rpc.ts";
 
 const QUEUE_COMMANDS_MAX = 10_000;
 const QUEUE_BYTES_MAX = 32 * 1024 * 1024;
 /** A row of the log, which holds at least one command and a little more, may have 2 MB on the platform. */
 export const COMMAND_BYTES_MAX = 1_900_000;
 
-export type ProposeAnswer = Applied | Declined;
+export type ProposeAnswer = Applied | AppendedAnswer | Declined;
 
 interface Proposal {
   readonly command: Command;
   readonly bytes: number;
+  /** Instant at which whoever asks wants to know what is known by then. */
+  readonly patientUntil: number | undefined;
   readonly settle: (answer: ProposeAnswer) => void;
 }
 
@@ -44,7 +46,8 @@ export class Proposals {
     return this.#queue.length + this.#appended.length - this.#settled;
   }
 
-  enqueue(command: Command): Promise<ProposeAnswer> {
+  /** @param wait_ms after which it is answered as appended, if it is no more than that by then; absent: never */
+  enqueue(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
     const bytes = bytesOf(command);
     if (bytes > COMMAND_BYTES_MAX) {
       const detail = `the command has ${bytes} bytes of JSON; ${COMMAND_BYTES_MAX} are allowed`;
@@ -59,7 +62,8 @@ export class Proposals {
       });
     }
     this.#queuedBytes += bytes;
-    return new Promise((settle) => this.#queue.push({ command, bytes, settle }));
+    const patientUntil = wait_ms === undefined ? undefined : Date.now() + wait_ms;
+    return new Promise((settle) => this.#queue.push({ command, bytes, patientUntil, settle }));
   }
 
   /** Takes the next batch off the queue, at most so many commands and bytes but at least one. */
@@ -77,8 +81,13 @@ export class Proposals {
 
   appended(batch: readonly Proposal[], first: number, term: number): void {
     const at = Date.now();
-    for (const [nth, proposal] of batch.entries()) {
-      this.#appended.push({ index: first + nth, term, at, settle: proposal.settle });
+    for (const [nth, { settle, patientUntil }] of batch.entries()) {
+      const index = first + nth;
+      this.#appended.push({ index, term, at, settle });
+      if (patientUntil === undefined) continue;
+      const settleAppended = (): void => settle({ type: "appended", index, term });
+      if (patientUntil <= at) settleAppended();
+      else setTimeout(settleAppended, patientUntil - at);
     }
   }
 
@@ -114,6 +123,7 @@ export class Proposals {
     const appended = this.#appended.slice(this.#settled);
     this.#appended = [];
     this.#settled = 0;
-    for (const entry of appended) entry.settle({ type: "outcome-unknown", detail });
+    for (const { index, term, settle } of appended)
+      settle({ type: "outcome-unknown", detail, place: { index, term } });
   }
 }

@@ -8,7 +8,7 @@ import { log } from "../api/log.ts";
 import type { Founding } from "./birth.ts";
 import { checkVersion, encodeAnswer, FORMAT_VERSION, type PeerAnswer, type PeerBody } from "./codec.ts";
 import { Engine } from "./engine.ts";
-import { streamEvents } from "./events.ts";
+import { streamEvents, streamOperations } from "./events.ts";
 import { Founder } from "./founder.ts";
 import { metricsOf } from "./metrics.ts";
 import { Observations } from "./observations.ts";
@@ -16,6 +16,7 @@ import { healthOf, statusOf } from "./observe.ts";
 import type {
   Answer,
   Declined,
+  ExportOperations,
   Fault,
   Observe,
   Propose,
@@ -32,13 +33,14 @@ export interface Env {
   readonly REPLICA: DurableObjectNamespace;
 }
 
+const STREAMED: ReadonlySet<string> = new Set(["/events", "/operations"]);
 const STOPPED: Declined = { type: "stopped" };
 /** How long a read waits for this replica to catch up with the index it was granted. */
 const CATCH_UP_MS_MAX = 2000;
 
-/** The body of `/events` is not a union: there, the status tells an answer from a refusal. */
+/** A streamed body is not a union: there, the status tells an answer from a refusal. */
 function declined(path: string, refusal: Declined): Response {
-  return Response.json(refusal, path === "/events" ? { status: 409 } : {});
+  return Response.json(refusal, STREAMED.has(path) ? { status: 409 } : {});
 }
 
 export class Replica extends DurableObject<Env> {
@@ -79,8 +81,10 @@ export class Replica extends DurableObject<Env> {
     if (!engine) return declined(path, founder.declined);
     switch (path) {
       case "/propose": {
-        const { command } = body as Propose;
-        return Response.json(await engine.propose(command));
+        const { command, wait_ms } = body as Propose;
+        const answer = await engine.propose(command, wait_ms);
+        if (answer.type !== "appended") return Response.json(answer);
+        return Response.json({ ...answer, replicated: engine.tail.replicated(answer.index) });
       }
       case "/pull":
         return Response.json(await engine.pull(body as Pull));
@@ -91,13 +95,19 @@ export class Replica extends DurableObject<Env> {
       case "/read": {
         const { query, consistency } = body as Read;
         const refusal = await this.#readable(engine, consistency);
-        return Response.json(refusal ?? this.#answer(engine, engine.coordinator.query(query)));
+        return Response.json(refusal ?? this.#answer(engine, engine.query(query)));
       }
       case "/events": {
         const { after, limit, consistency } = body as ReadEvents;
         const refusal = await this.#readable(engine, consistency);
         if (refusal) return declined(path, refusal);
         return streamEvents(engine.coordinator, engine.appliedIndex, after ?? 0, limit);
+      }
+      case "/operations": {
+        const { consistency } = body as ExportOperations;
+        const refusal = await this.#readable(engine, consistency);
+        if (refusal) return declined(path, refusal);
+        return streamOperations(engine.coordinator, engine.appliedIndex);
       }
       default:
         return new Response(`no such call: ${path}`, { status: 404 });

@@ -5,11 +5,12 @@
  *
  * | path         | request            | answer                                    |
  * |--------------|--------------------|-------------------------------------------|
- * | `/propose`   | {@link Propose}    | {@link Applied} or {@link Declined}       |
+ * | `/propose`   | {@link Propose}    | {@link Applied}, {@link Appended} or {@link Declined} |
  * | `/pull`      | {@link Pull}       | {@link Applied} or {@link Declined}       |
  * | `/heartbeat` | {@link WorkerHeartbeat} | {@link Answer}, {@link RefusedAnswer} or {@link Declined} |
  * | `/read`      | {@link Read}       | {@link Answer} or {@link Declined}        |
  * | `/events`    | {@link ReadEvents} | the public body of `GET /events`, streamed, with header `x-raft-applied-index`; or {@link Declined} with status 409 |
+ * | `/operations` | {@link ExportOperations} | every operation as JSON lines, streamed, headers as above; or {@link Declined} with status 409 |
  * | `/observe`   | {@link Observe}    | {@link Answer} or {@link Declined}; never waits for a leader, never wakes anybody |
  * | `/fault`     | {@link Fault}      | {@link Answer}; passes while stopped      |
  */
@@ -30,6 +31,17 @@ export function newNonce(): Nonce {
 
 export interface Propose {
   readonly command: Command;
+  /** Answer {@link Appended} after so long, if it is no more than that by then; absent: wait for the end. */
+  readonly wait_ms?: number;
+}
+
+/** It stands in the leader's log: it will be applied, or overwritten by another leader's entry. */
+export interface Appended {
+  readonly type: "appended";
+  readonly index: number;
+  readonly term: number;
+  /** Held by a majority, as far as the leader knows. */
+  readonly replicated?: boolean;
 }
 
 /** A worker asks for tasks. The replica waits up to `wait_ms` for one; an empty grant costs no log entry. */
@@ -50,6 +62,7 @@ export interface WorkerHeartbeat {
 export type {
   HeartbeatResult,
   LeaseStanding,
+  OperationView,
   Page,
   Query,
   QueryAnswers,
@@ -71,6 +84,10 @@ export interface Read {
 export interface ReadEvents {
   readonly after?: number;
   readonly limit?: number;
+  readonly consistency: Consistency;
+}
+
+export interface ExportOperations {
   readonly consistency: Consistency;
 }
 
@@ -128,6 +145,11 @@ export type Declined =
       readonly retry_after_ms: number;
     }
   /** Appended, but leadership was lost before it was committed: it may commit later. Repeat under the same id. */
-  | { readonly type: "outcome-unknown"; readonly detail: string }
+  | {
+      readonly type: "outcome-unknown";
+      readonly detail: string;
+      /** Where it was appended, if that is known. */
+      readonly place?: { readonly index: number; readonly term: number };
+    }
   /** An operator stopped this replica. Nothing happened, except to what was already under way. */
   | { readonly type: "stopped" };

@@ -101,15 +101,19 @@ interface JsonWithSource {
 
 /**
  * Part of a JSON body as compact JSON text, every number as it was written: also those that no double can hold.
- * Undefined if it is nested too deeply to be written down.
+ * Undefined if it is nested too deeply to be written down. `write` makes the text, if it is not to be as it was sent.
  */
-export function compactJson(bytes: Uint8Array, select: (value: unknown) => unknown): string | undefined {
+export function compactJson(
+  bytes: Uint8Array,
+  select: (value: unknown) => unknown,
+  write: (value: unknown) => string = JSON.stringify,
+): string | undefined {
   const json = JSON as unknown as JsonWithSource;
   try {
     const value = json.parse(new TextDecoder().decode(bytes), (_key, part, { source }) =>
       typeof part === "number" && source !== undefined ? json.rawJSON(source) : part,
     );
-    return JSON.stringify(select(value));
+    return write(select(value));
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

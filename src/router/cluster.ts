@@ -5,12 +5,15 @@ import { type Problem, problem } from "../api/problem.ts";
 import type { Command } from "../coordinator/commands.ts";
 import type {
   Answer,
+  Appended,
   Applied,
   Consistency,
+  ExportOperations,
   Fault,
   HeartbeatResult,
   Leadership,
   Observe,
+  Propose,
   Pull,
   Query,
   QueryAnswers,
@@ -26,6 +29,8 @@ import type { Transport } from "./transport.ts";
 
 /** The contract's deadline is 5 s at the client; this leaves some of it for the way back. */
 export const FORWARD_MS = 4_800;
+/** What is left of the deadline when a write is answered by what is known of it. */
+const ANSWER_SLACK_MS = 300;
 const OBSERVE_MS = 2_000;
 const CREATE_MS = 1_000;
 const FAULT_RETRY_PAUSE_MS = 50;
@@ -141,6 +146,15 @@ export class Cluster {
     return this.#forward<Applied>({ path: "/propose", body: { command }, writes: true });
   }
 
+  /** The same, but after `wait_ms` it may be answered as appended; `undefined` is within the deadline. */
+  proposeWithin(command: Command, wait_ms: number | undefined): Promise<Result<Applied | Appended>> {
+    this.extend(wait_ms ?? 0);
+    const patience_ms = wait_ms ?? FORWARD_MS - ANSWER_SLACK_MS;
+    const body = (wait_left_ms: number): Propose => ({ command, wait_ms: wait_left_ms });
+    const call = { path: "/propose", body, writes: true, wait_ms: patience_ms };
+    return this.#forward<Applied | Appended>(call, (place) => ({ type: "appended", ...place }));
+  }
+
   pull(pull: Pull): Promise<Result<Applied>> {
     const { wait_ms } = pull;
     this.extend(wait_ms);
@@ -169,6 +183,12 @@ export class Cluster {
   events(query: ReadEvents): Promise<Result<Response>> {
     const only = this.#own !== undefined;
     return this.#forward<Response>({ path: "/events", body: query, writes: false, only });
+  }
+
+  /** Every operation as JSON lines, streamed. */
+  operations(query: ExportOperations): Promise<Result<Response>> {
+    const only = this.#own !== undefined;
+    return this.#forward<Response>({ path: "/operations", body: query, writes: false, only });
   }
 
   /** What one replica says of itself. Waits for nobody else. */
@@ -217,8 +237,10 @@ export class Cluster {
     return startAttempt(this.#group.transport, replica, call);
   }
 
+  /** @param appended what to make of a write of which no more is known than where it was appended */
   async #forward<Value>(
     call: Omit<ForwardCall, "request_id" | "first" | "deadline">,
+    appended?: (place: { readonly index: number; readonly term: number }) => Value,
   ): Promise<Result<Value>> {
     const first = this.#own === undefined ? {} : { first: this.#own };
     if (this.#own !== undefined) this.#ownAsked = true;
@@ -237,6 +259,8 @@ export class Cluster {
       case "unreachable":
         return { ok: false, problem: unreachableProblem(forwarded.replica, forwarded.detail) };
       case "outcome-unknown":
+        if (appended !== undefined && forwarded.place !== undefined)
+          return { ok: true, value: appended(forwarded.place) };
         return { ok: false, problem: problem("commit-outcome-unknown", forwarded.detail) };
       case "unavailable": {
         const { code, retry_after_ms } = forwarded;

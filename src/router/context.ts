@@ -57,3 +57,26 @@ export function plain(
   all.set("content-type", "application/json");
   return new Response(JSON.stringify(body), { status, headers: all });
 }
+
+/** JSON text that is there already, an object with at least one field; the request id is added to it. */
+export function answerText(
+  context: RequestContext,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const all = new Headers(headers);
+  all.set("content-type", "application/json");
+  return new Response(`${text.slice(0, -1)},"request_id":${JSON.stringify(context.request_id)}}`, {
+    headers: all,
+  });
+}
+
+/** What a replica streams, with the headers that are the client's. */
+export function streamedAnswer({ body, headers }: Response): Response {
+  const shown = new Headers();
+  for (const name of ["content-type", "cache-control", "x-raft-applied-index"]) {
+    const value = headers.get(name);
+    if (value !== null) shown.set(name, value);
+  }
+  return new Response(body, { headers: shown });
+}

@@ -6,10 +6,12 @@ export async function sha256Hex(data: Uint8Array | string): Promise<string> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+const { isRawJSON } = JSON as unknown as { isRawJSON(value: unknown): boolean };
+
 /** Compact JSON with sorted keys: equal values give equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
-    if (typeof part !== "object" || part === null || Array.isArray(part)) return part;
+    if (typeof part !== "object" || part === null || Array.isArray(part) || isRawJSON(part)) return part;
     return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
   });
 }

@@ -39,7 +39,9 @@ export type Forwarded =
   | Extract<Declined, { readonly type: "unavailable" }>
   /** `first`, alone asked, gave no answer; nothing was written. */
   | { readonly type: "unreachable"; readonly replica: ReplicaName; readonly detail: string }
-  | { readonly type: "outcome-unknown"; readonly detail: string };
+  | Extract<Declined, { readonly type: "outcome-unknown" }>;
+
+type Place = NonNullable<Extract<Declined, { readonly type: "outcome-unknown" }>["place"]>;
 
 type Wake =
   | { readonly type: "settled"; readonly attempt: Attempt; readonly result: AttemptResult }
@@ -69,6 +71,8 @@ export class Forwarding {
   readonly #inFlight = new Map<ReplicaName, Attempt>();
   /** Some attempt may have taken effect without telling. */
   #maybeHappened = false;
+  /** Where it is known to have been appended. */
+  #place: Place | undefined;
   /** Hints followed since the last pause: replicas that name each other in circles are given a rest. */
   #hops = 0;
   #failures = 0;
@@ -180,6 +184,7 @@ export class Forwarding {
         break;
       case "outcome-unknown":
         this.#maybeHappened = true;
+        this.#place = result.place ?? this.#place;
         break;
       case "broken":
         this.#broken = result.detail;
@@ -269,7 +274,11 @@ export class Forwarding {
     if (!this.#nothingHappened) {
       const detail =
         "no leader confirmed the write in time; it may have been committed, or be committed later";
-      return { type: "outcome-unknown", detail };
+      return {
+        type: "outcome-unknown",
+        detail,
+        ...(this.#place === undefined ? {} : { place: this.#place }),
+      };
     }
     const silent = this.#broken !== "" || this.#inFlight.size > 0;
     if (only === true && first !== undefined && this.#refusal === undefined && silent) {

@@ -3,14 +3,14 @@ import { renderTime } from "../api/render.ts";
 import type { LeaseOffer } from "../api/workers.ts";
 import type { LeaseGrant } from "../coordinator/commands.ts";
 import { taskContext } from "../proofs/context.ts";
-import { circuits } from "../proofs/index.ts";
+import { circuitsOf } from "../proofs/index.ts";
 
 /** A worker is dead, and its leases go back, after two periods without a sign of life. */
 export const LEASE_PERIODS = 2;
 
 /** `now`: the worker is being answered, so it has just given a sign of life. */
 export function renderOffer(grant: LeaseGrant, lease_ms: number, now: number): LeaseOffer {
-  const circuit = circuits.get(grant.circuit);
+  const circuit = circuitsOf({ bench: true }).get(grant.circuit);
   const context =
     circuit === undefined ? {} : { context: taskContext(circuit.name, circuit.vk_hash, grant.task_id) };
   return {

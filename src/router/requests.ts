@@ -4,6 +4,8 @@ import { type Problem, problem } from "../api/problem.ts";
 import { validate } from "../api/validation.ts";
 import type { ClientKey, Command, Outcome, RefusalCode, Refused } from "../coordinator/commands.ts";
 import { versionOf } from "../coordinator/versions.ts";
+import type { Answer } from "../replica/rpc.ts";
+import { STREAM_HEADER } from "./attempt.ts";
 import type { RequestContext } from "./context.ts";
 import { sha256Hex } from "./digest.ts";
 
@@ -37,6 +39,11 @@ export async function clientKey(context: RequestContext, route: string, bytes: U
 
 export function replayHeader(replayed: boolean): Readonly<Record<string, string>> {
   return replayed ? { "idempotency-replayed": "true" } : {};
+}
+
+/** How far the replica that answered had applied the log. */
+export function readHeaders(read: Answer): Readonly<Record<string, string>> {
+  return { [STREAM_HEADER]: String(read.applied_index) };
 }
 
 /** Milliseconds that the client is ready to wait: `?wait=` or `Prefer: wait=`, the parameter first. */

@@ -1,5 +1,6 @@
 /** From what a client sends to a task with its statement, which is computed here, once. */
 import type { z } from "zod";
+import type { Configuration } from "../api/configuration.ts";
 import { type FieldError, problem } from "../api/problem.ts";
 import type { submissionOptions } from "../api/tasks.ts";
 import { invalid, type Validated } from "../api/validation.ts";
@@ -7,7 +8,7 @@ import type { SubmitTask } from "../coordinator/commands.ts";
 import {
   type CanonicalInput,
   type Circuit,
-  circuits,
+  circuitsOf,
   newBlinding,
   type Statement,
   type Steps,
@@ -25,6 +26,8 @@ export interface Wanted {
   readonly circuit: Circuit;
   readonly input: CanonicalInput;
   readonly options: Options;
+  /** Pointer to the input, where it stands apart from the options. */
+  readonly at: string;
 }
 
 /** A task on its way to its statement. */
@@ -34,8 +37,8 @@ export interface Bound extends Wanted {
   readonly statement: Statement;
 }
 
-export function circuitNamed(name: string): Result<Circuit> {
-  const circuit = circuits.get(name);
+export function circuitNamed(configuration: Configuration, name: string): Result<Circuit> {
+  const circuit = circuitsOf(configuration).get(name);
   if (circuit !== undefined) return { ok: true, value: circuit };
   const detail = `there is no circuit ${name}; GET /api/v1/circuits lists them`;
   return { ok: false, problem: problem("circuit-unknown", detail) };
@@ -49,7 +52,6 @@ function neverInTime({ deadline, delay_ms = 0 }: Options): FieldError | undefine
   return { pointer: "/deadline", detail };
 }
 
-/** `at`: pointer to the input where it stands apart from the options. */
 export function wanted(
   circuit: Circuit,
   input: Validated<unknown>,
@@ -69,7 +71,7 @@ export function wanted(
   if (hopeless !== undefined) return { ok: false, problem: invalid([hopeless]) };
   return {
     ok: true,
-    value: { circuit, input: circuit.canonical(input.value), options: options.value },
+    value: { circuit, input: circuit.canonical(input.value), options: options.value, at },
   };
 }
 
@@ -79,12 +81,21 @@ export async function firstStepAlone<Value>(steps: Steps<Value>, deadline: numbe
   return first.done ? { type: "result", value: first.value } : statements.run(steps, deadline);
 }
 
-export function* bind(task: Wanted): Steps<Bound> {
-  const { circuit, input } = task;
+/** The statement of a task, or why there can be none. */
+export function* bind(task: Wanted): Steps<Result<Bound>> {
+  const { circuit, input, at } = task;
+  const contradiction = yield* circuit.contradiction(input);
+  if (contradiction !== undefined) {
+    const { field, detail } = contradiction;
+    return {
+      ok: false,
+      problem: invalid([{ pointer: `${at}/${field}`, detail: `${field} ${detail}` }]),
+    };
+  }
   const task_id = crypto.randomUUID();
   const blinding = newBlinding();
   const statement = yield* circuit.statement({ task_id, input, blinding });
-  return { ...task, task_id, blinding, statement };
+  return { ok: true, value: { ...task, task_id, blinding, statement } };
 }
 
 export async function newTask(bound: Bound, max_attempts_default: number): Promise<NewTask> {

@@ -6,6 +6,7 @@ import { clusterRoutes } from "./routes/cluster.ts";
 import { descriptionRoutes } from "./routes/description.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { leaseRoutes } from "./routes/leases.ts";
+import { operationRoutes } from "./routes/operations.ts";
 import { submissionRoutes } from "./routes/submissions.ts";
 import { taskRoutes } from "./routes/tasks.ts";
 import { workerRoutes } from "./routes/workers.ts";
@@ -18,6 +19,7 @@ export const routes: readonly Route[] = [
   ...workerRoutes,
   ...leaseRoutes,
   ...eventRoutes,
+  ...operationRoutes,
   ...circuitRoutes,
   ...descriptionRoutes(() => routes),
 ];

@@ -130,12 +130,33 @@ describe.each([...circuits.values()].map((circuit) => [circuit.name, circuit] as
   },
 );
 
+test("an input that no proof exists for is 400, and the log does not grow", async () => {
+  const before = (await cluster.json("/status")).body.last_log_index;
+  for (const [circuit, field, change] of [
+    ["credential", "signature", { value: "22" }],
+    ["credential", "issuer", { issuer: ["1", "2"] }],
+    ["semaphore", "merkle_proof", { secret: "5" }],
+    ["range", "value", { value: "999" }],
+  ] as const) {
+    const { status, body } = await cluster.post<{ code: string; errors: { pointer: string }[] }>(
+      `/api/v1/tasks/${circuit}`,
+      { ...sampleOf(circuit), ...change },
+    );
+    expect([status, body.code, body.errors[0]?.pointer]).toEqual([400, "invalid-request", `/${field}`]);
+  }
+  expect((await cluster.json("/status")).body.last_log_index).toBe(before);
+});
+
 test("a circuit that does not exist is 404 wherever it is named", async () => {
   const check = { circuit: "sudoku", proof: {}, public_inputs: [] };
   for (const reply of [
     await cluster.json("/api/v1/circuits/sudoku"),
     await cluster.post("/api/v1/tasks/sudoku", {}),
     await cluster.post("/api/v1/proofs/verify", check),
+    // Only where BENCH is on.
+    await cluster.json("/api/v1/circuits/noop"),
+    await cluster.post("/api/v1/tasks/noop", { data: "1" }),
+    await cluster.post("/api/v1/proofs/verify", { ...check, circuit: "noop" }),
   ]) {
     expect([reply.status, reply.body.code]).toEqual([404, "circuit-unknown"]);
   }
@@ -145,4 +166,30 @@ test("no log line shows a secret of any input", () => {
   expect(cluster.logs.length).toBeGreaterThan(20);
   // Salts, preimages and blindings are 248-bit decimals: nothing that long belongs in a log.
   expect(cluster.logs.filter((line) => /\d{40}/.test(line))).toEqual([]);
+});
+
+describe("where BENCH is on", () => {
+  let bench: Cluster;
+  beforeAll(async () => {
+    bench = await startCluster({ variables: { BENCH: "on" } });
+    await ready(bench);
+  });
+  afterAll(() => bench.stop());
+
+  test("the circuit noop takes the empty proof, and no other, through a real lease", async () => {
+    const pool = new TestProver(bench, "w");
+    expect((await pool.register({ circuits: prover.circuits })).body.circuits).toContain("noop");
+    for (const data of ["1", "2"]) {
+      expect((await bench.post("/api/v1/tasks/noop", { data, max_attempts: 1 })).status).toBe(202);
+      const offer = await pool.takeOne();
+      const proved = await prove(prover, offer);
+      const other = data === "1" ? {} : { proof: { pi_a: [] } };
+      const { status } = await pool.complete(offer.lease_id, { ...proved, ...other });
+      expect(status).toBe(data === "1" ? 200 : 422);
+      const ended = { status: data === "1" ? "completed" : "failed", circuit_type: "noop" };
+      expect(await taskOf(bench, offer.task_id)).toMatchObject(ended);
+    }
+    const { status, body } = await bench.post("/api/v1/tasks/noop", { data: "x".repeat(101) });
+    expect([status, body.error]).toEqual([400, "data must have at most 100 bytes"]);
+  });
 });

@@ -5,13 +5,14 @@
  */
 import fc from "fast-check";
 import type { CommandBody } from "../../src/coordinator/index.ts";
-import { type Machine, taskOf } from "./machine.ts";
+import { type Machine, putOperation, taskOf } from "./machine.ts";
 
 export const WORKERS = ["w0", "w1", "w2", "w3"] as const;
 const CIRCUITS = [["merkle"], ["range"], ["merkle", "range"], []] as const;
 /** Mostly none or little; now and then past a minute, a day, or back in time, as after a change of leader. */
 const PAUSES_MS = [0, 0, 0, 1, 20, 900, 1_100, 5_000, 12_000, 61_000, 25 * 3_600_000, -2_000];
 
+const TTLS_MS = [500, 30_000, 24 * 3_600_000];
 const DELAYS_MS = [0, 1, 1_000, 10_000];
 const DEADLINES_MS = [1, 1_000, 15_000, 3_600_000];
 
@@ -49,6 +50,7 @@ export type Step = { readonly pause: number } & (
   | { readonly do: "state"; worker: number; boot: number; state: number }
   | { readonly do: "drain" | "remove"; worker: number }
   | { readonly do: "event"; body: number; key?: number }
+  | { readonly do: "operate"; operation: number; payload: number; ttl: number; late: boolean }
   | { readonly do: "repeat"; back: number }
 );
 
@@ -109,6 +111,15 @@ const step = fc.oneof(
   { weight: 1, arbitrary: make("drain", { worker }) },
   { weight: 1, arbitrary: make("remove", { worker }) },
   { weight: 2, arbitrary: make("event", { body: fc.nat(2), key: fc.nat(5) }, ["key"]) },
+  {
+    weight: 3,
+    arbitrary: make("operate", {
+      operation: fc.nat(5),
+      payload: fc.nat(1),
+      ttl: fc.nat(TTLS_MS.length - 1),
+      late: fc.boolean(),
+    }),
+  },
   { weight: 2, arbitrary: make("repeat", { back: fc.nat(12) }) },
 );
 
@@ -235,6 +246,11 @@ function bodyOf(machine: Machine, one: Exclude<Step, { readonly do: "repeat" }>)
       const key =
         one.key === undefined ? {} : { client_key: { scope: "e", key: `k${one.key}`, digest: body } };
       return { type: "append-event", kind: "Kind", body, ...key };
+    }
+    case "operate": {
+      const ttl_ms = TTLS_MS[one.ttl] ?? 0;
+      const late = one.late ? { not_after: machine.time - one.payload } : {};
+      return putOperation(`o${one.operation}`, { payload: `{"n":${one.payload}}`, ttl_ms, ...late });
     }
   }
 }

@@ -178,7 +178,7 @@ test("a grant hands out exactly the first tasks that are due, and grantable fore
         handed_out += granted.length;
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 300 },
   );
   expect(handed_out).toBeGreaterThan(200);
 });

@@ -18,6 +18,8 @@ import {
   versionOf,
 } from "../../src/coordinator/index.ts";
 
+type PutOperationBody = Extract<CommandBody, { readonly type: "put-operation" }>;
+
 export const TABLES: readonly Table[] = [
   "tasks",
   "workers",
@@ -26,6 +28,8 @@ export const TABLES: readonly Table[] = [
   "keys",
   "key_order",
   "ended",
+  "operations",
+  "operation_order",
   "commands",
   "meta",
 ];
@@ -119,6 +123,26 @@ export function taskOf(task: Partial<SubmitTask["task"]> & { readonly task_id: s
     priority: 0,
     max_attempts: 4,
     ...task,
+  };
+}
+
+export function putOperation(
+  operation_id: string,
+  options: { payload?: string; type?: string; ttl_ms?: number; not_after?: number } = {},
+): PutOperationBody {
+  const { payload = "{}", type = "noted", ttl_ms = 60_000, not_after } = options;
+  return {
+    type: "put-operation",
+    operation: {
+      operation_id,
+      type,
+      payload,
+      payload_bytes: payload.length,
+      digest: `${type} ${payload}`,
+      schema_version: 1,
+    },
+    ttl_ms,
+    ...(not_after === undefined ? {} : { not_after }),
   };
 }
 

@@ -5,7 +5,8 @@
 import { describe, expect, test } from "vitest";
 import { renderTask } from "../../src/api/render.ts";
 import type { Page, Query, TaskRecord, TaskSummary, WorkerView } from "../../src/coordinator/index.ts";
-import { EXAMINED_MAX, PAGE_BYTES_MAX } from "../../src/coordinator/queries.ts";
+import { PAGE_BYTES_MAX } from "../../src/coordinator/page.ts";
+import { EXAMINED_MAX } from "../../src/coordinator/queries.ts";
 import { Machine } from "./machine.ts";
 
 function filled(): Machine {

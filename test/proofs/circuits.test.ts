@@ -4,10 +4,12 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { validate } from "../../src/api/validation.ts";
+import { identityCommitment, SUBGROUP_ORDER } from "../../src/proofs/baby-jubjub.ts";
 import { taskContext } from "../../src/proofs/context.ts";
 import { FIELD_ORDER } from "../../src/proofs/field.ts";
 import { atOnce, type Circuit, circuits, newBlinding } from "../../src/proofs/index.ts";
-import { sampleOf } from "./samples.ts";
+import { issued } from "./issuer.ts";
+import { type Input, sampleOf } from "./samples.ts";
 
 const TASK = "00000000-0000-4000-8000-000000000001";
 
@@ -65,13 +67,24 @@ describe.each([...circuits.keys()])("%s", (name) => {
   test("refuses what is no input, and says which field", () => {
     for (const wrong of [null, [], "x", 7, {}]) expect(complaints(name, wrong)).not.toEqual([]);
     for (const field of Object.keys(sampleOf(name))) {
-      for (const wrong of [null, {}, "-1", "1e3", 1.5, true]) {
+      for (const wrong of [null, {}, 1.5, true]) {
         const found = complaints(name, { ...sampleOf(name), [field]: wrong });
         expect(found.join(), `${field}: ${JSON.stringify(wrong)}`).toContain(field);
       }
     }
   });
 });
+
+/** The same input with another value at a place like `signature.r8.0`. */
+function changed(input: Input, place: string, value: unknown): Input {
+  const copy = structuredClone(input) as Record<string, unknown>;
+  const steps = place.split(".");
+  const last = steps.pop() ?? "";
+  let holder = copy;
+  for (const step of steps) holder = holder[step] as Record<string, unknown>;
+  holder[last] = value;
+  return copy;
+}
 
 const wrongNumbers = (bound: bigint): readonly unknown[] => [
   7,
@@ -97,6 +110,18 @@ describe("a number", () => {
   const cases: readonly (readonly [circuit: string, field: string, bound: bigint])[] = [
     ["preimage", "preimage.0", FIELD_ORDER],
     ["preimage", "preimage.1", FIELD_ORDER],
+    ["credential", "issuer.0", FIELD_ORDER],
+    ["credential", "signature.r8.1", FIELD_ORDER],
+    ["credential", "signature.s", SUBGROUP_ORDER],
+    ["credential", "secret", FIELD_ORDER],
+    ["credential", "attribute", FIELD_ORDER],
+    ["credential", "value", 2n ** 64n],
+    ["credential", "threshold", 2n ** 64n],
+    ["credential", "scope", FIELD_ORDER],
+    ["semaphore", "secret", SUBGROUP_ORDER],
+    ["semaphore", "merkle_proof.root", FIELD_ORDER],
+    ["semaphore", "merkle_proof.siblings.2", FIELD_ORDER],
+    ["semaphore", "scope", 2n ** 256n],
     ["range", "salt", FIELD_ORDER],
     ["range", "value", 2n ** 64n],
     ["range", "lo", 2n ** 64n],
@@ -104,13 +129,7 @@ describe("a number", () => {
   ];
 
   test.each(cases)("of %s, %s, is a canonical decimal below its bound or refused", (name, field, bound) => {
-    const [key = "", index] = field.split(".");
-    const given = (value: unknown) => {
-      const sample = sampleOf(name);
-      if (index === undefined) return { ...sample, [key]: value };
-      const list = (sample[key] as readonly unknown[]).map((item, i) => (i === Number(index) ? value : item));
-      return { ...sample, [key]: list };
-    };
+    const given = (value: unknown) => changed(sampleOf(name), field, value);
     for (const wrong of wrongNumbers(bound)) {
       const found = complaints(name, given(wrong));
       expect(found.join(), JSON.stringify(wrong)).toContain("must be a decimal number below");
@@ -145,4 +164,109 @@ test("preimage takes two numbers, neither fewer nor more", () => {
       "preimage must be a list of two decimal numbers in strings",
     ]);
   }
+});
+
+/** What the schema takes although no proof of it exists, as the sentence that a client reads. */
+function contradictionIn(name: string, input: Input): string | undefined {
+  expect(complaints(name, input)).toEqual([]);
+  const circuit = circuitOf(name);
+  const found = atOnce(circuit.contradiction(circuit.canonical(input)));
+  return found === undefined ? undefined : `${found.field} ${found.detail}`;
+}
+
+describe("credential", () => {
+  const sample = sampleOf("credential");
+
+  test.each<[string, string]>([
+    ["secret", "8"],
+    ["attribute", "2"],
+    ["value", "22"],
+    ["signature.s", "9"],
+    ["signature.r8.0", "1"],
+    ["issuer", ""],
+  ])("with another %s than was signed is refused", (place, value) => {
+    const other = issued({ key: 4712n, secret: 1n, attribute: 1n, value: 21n }).issuer;
+    const wrong = changed(sample, place, place === "issuer" ? other : value);
+    expect(contradictionIn("credential", wrong)).toBe(
+      "signature is not the issuer's over this secret, attribute and value",
+    );
+  });
+
+  test("of an issuer that is no public key is refused", () => {
+    // Off the curve, the neutral point, and the point of order 2.
+    for (const issuer of [
+      ["1", "2"],
+      ["0", "1"],
+      ["0", (FIELD_ORDER - 1n).toString()],
+    ]) {
+      expect(contradictionIn("credential", changed(sample, "issuer", issuer))).toBe(
+        "issuer is not a public key: no point of Baby Jubjub's subgroup",
+      );
+    }
+  });
+
+  test("of a value below the threshold is refused, and at it is taken", () => {
+    const { threshold: _, ...rest } = sample;
+    expect(complaints("credential", { ...rest, threshold: "22" })).toEqual([
+      "value must not be below threshold",
+    ]);
+    expect(contradictionIn("credential", { ...rest, threshold: "21" })).toBeUndefined();
+  });
+
+  test("gives a holder one nullifier for a scope, another for another, and others another", () => {
+    const [nullifier] = signalsOf("credential", sample);
+    expect(signalsOf("credential", { ...sample, threshold: "1" }, TASK.replace("1", "2"))[0]).toBe(nullifier);
+    expect(signalsOf("credential", { ...sample, scope: "8" })[0]).not.toBe(nullifier);
+    expect(signalsOf("credential", sampleOf("credential"))[0]).not.toBe(nullifier);
+  });
+});
+
+describe("semaphore", () => {
+  const sample = sampleOf("semaphore");
+
+  test.each<[string, unknown]>([
+    ["secret", "5"],
+    ["merkle_proof.root", "5"],
+    ["merkle_proof.index", 4],
+    ["merkle_proof.siblings.1", "5"],
+    ["merkle_proof.siblings", ["11", "12", "13", "0"]],
+  ])("with another %s is refused: the path does not lead there", (place, value) => {
+    expect(contradictionIn("semaphore", changed(sample, place, value))).toBe(
+      "merkle_proof does not lead from the identity of this secret to the root",
+    );
+  });
+
+  test("an identity alone is a group, whose root is its commitment", () => {
+    const secret = 12345n;
+    const merkle_proof = { root: String(identityCommitment(secret)), index: 0, siblings: [] };
+    expect(contradictionIn("semaphore", { ...sample, secret: String(secret), merkle_proof })).toBeUndefined();
+  });
+
+  test("refuses an index behind the path, a path that is too deep, a secret of 0 and a long message", () => {
+    const place = (index: unknown) => complaints("semaphore", changed(sample, "merkle_proof.index", index));
+    for (const index of [8, -1, 1.5, "5", 2 ** 53]) {
+      expect(place(index), String(index)).toEqual([
+        "merkle_proof.index must be a whole number below 2^(number of siblings)",
+      ]);
+    }
+    const deep = changed(sample, "merkle_proof.siblings", Array(21).fill("1"));
+    expect(complaints("semaphore", deep)).toEqual([
+      "merkle_proof.siblings must be a list of at most 20 decimal numbers in strings",
+    ]);
+    expect(complaints("semaphore", { ...sample, secret: "0" })).toEqual(["secret must not be 0"]);
+    expect(complaints("semaphore", { ...sample, message: "ä".repeat(500) })).toEqual([]);
+    expect(complaints("semaphore", { ...sample, message: `${"ä".repeat(500)}x` })).toEqual([
+      "message must have at most 1000 bytes",
+    ]);
+  });
+
+  test("a member has one nullifier for a scope, whatever the message and the task", () => {
+    const [root, nullifier, message] = signalsOf("semaphore", sample);
+    const other = signalsOf("semaphore", { ...sample, message: "no" });
+    expect(other.slice(0, 2)).toEqual([root, nullifier]);
+    expect(other[2]).not.toBe(message);
+    expect(signalsOf("semaphore", { ...sample, scope: "43" })[1]).not.toBe(nullifier);
+    const again = signalsOf("semaphore", sample, TASK.replace("1", "2"));
+    expect([again[1], again[2] === message]).toEqual([nullifier, false]);
+  });
 });

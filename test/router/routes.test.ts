@@ -105,7 +105,6 @@ describe("a path or method that does not exist", () => {
     for (const [method, path] of [
       ["POST", "/api/v1/tasks/nonsense"],
       ["GET", "/api/v1/cluster"],
-      ["PUT", "/api/v1/operations/a"],
       ["GET", "/replicas"],
       ["GET", "/replicas/coordinator-9/health"],
     ] as const) {

@@ -3,9 +3,10 @@
 
 import { fileURLToPath } from "node:url";
 import { Piscina } from "piscina";
-import { circuits } from "../../src/proofs/index.ts";
+import { circuitsOf } from "../../src/proofs/index.ts";
+import { noop } from "../../src/proofs/noop/circuit.ts";
 import type { ThreadAnswer } from "./thread.ts";
-import { type ProofJob, ProverError } from "./witness.ts";
+import { type ProofJob, ProverError, validSecrets, witnessInput } from "./witness.ts";
 
 export interface Proved {
   /** In snarkjs' form. */
@@ -28,8 +29,21 @@ export interface Prover {
   close(): Promise<void>;
 }
 
-/** `threads`: how many proofs at the same time, one per core at most to be of use. */
-export function createProver({ threads }: { readonly threads: number }): Prover {
+export interface ProverOptions {
+  /** How many proofs at the same time, one per core at most to be of use. */
+  readonly threads: number;
+  /** Names of the circuits to serve; all that there are where absent. */
+  readonly circuits?: readonly string[];
+}
+
+const known = circuitsOf({ bench: true });
+
+/** Every circuit that a prover can serve. The coordinator decides which of them it has work for. */
+export const servedCircuits: readonly string[] = [...known.keys()];
+
+export function createProver({ threads, circuits = servedCircuits }: ProverOptions): Prover {
+  const served = circuits.flatMap((name) => known.get(name) ?? []);
+  if (served.length !== circuits.length) throw new Error(`no such circuit among ${circuits.join(", ")}`);
   const pool = new Piscina<ProofJob, ThreadAnswer>({
     filename: fileURLToPath(new URL("./thread.ts", import.meta.url)),
     minThreads: threads,
@@ -40,10 +54,15 @@ export function createProver({ threads }: { readonly threads: number }): Prover 
   });
   let closed = false;
   return {
-    circuits: [...circuits.values()].map(({ name, vk_hash }) => ({ name, vk_hash })),
+    circuits: served.map(({ name, vk_hash }) => ({ name, vk_hash })),
     async prove(job, options = {}) {
       const { circuit, task_id, input } = job;
+      if (!circuits.includes(circuit)) {
+        throw new ProverError("unknown-circuit", `this prover does not serve ${JSON.stringify(circuit)}`);
+      }
       const signal = options.signal ?? null;
+      signal?.throwIfAborted();
+      if (circuit === noop.name) return proveNothing(job);
       const answer = await pool.run({ circuit, task_id, input }, { signal }).catch((cause: unknown) => {
         if (cause instanceof Error && cause.name === "AbortError") throw cause;
         if (closed) throw new DOMException("the prover was closed", "AbortError");
@@ -59,4 +78,10 @@ export function createProver({ threads }: { readonly threads: number }): Prover 
       await pool.destroy();
     },
   };
+}
+
+/** Needs no thread. */
+function proveNothing(job: ProofJob): Proved {
+  witnessInput(job);
+  return { proof: {}, public_inputs: [validSecrets(job.input).context], duration_ms: 0 };
 }

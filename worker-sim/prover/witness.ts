@@ -4,7 +4,7 @@
 import { z } from "zod";
 import { taskContext } from "../../src/proofs/context.ts";
 import { parseDecimal } from "../../src/proofs/field.ts";
-import { circuits, type WitnessInput } from "../../src/proofs/index.ts";
+import { circuitsOf, type WitnessInput } from "../../src/proofs/index.ts";
 
 export interface ProofJob {
   readonly circuit: string;
@@ -40,7 +40,7 @@ const secrets = z.object({ blinding: z.string(), context: z.string() });
  * another key is noticed before a second is spent on a proof that it would refuse. Throws `ProverError`.
  */
 export function witnessInput({ circuit: name, task_id, input }: ProofJob): WitnessInput {
-  const circuit = circuits.get(name);
+  const circuit = circuitsOf({ bench: true }).get(name);
   if (circuit === undefined) {
     throw new ProverError("unknown-circuit", `this prover has no circuit ${JSON.stringify(name)}`);
   }
@@ -58,7 +58,8 @@ export function witnessInput({ circuit: name, task_id, input }: ProofJob): Witne
   }
 }
 
-function validSecrets(input: unknown) {
+/** What comes with every lease beside the circuit's own fields. Throws `ProverError`. */
+export function validSecrets(input: unknown) {
   try {
     const { blinding, context } = secrets.parse(input);
     const value = parseDecimal(blinding, BLINDING_BOUND);

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { type CircuitView, proofCheck } from "../../api/cluster.ts";
 import { type Problem, problem } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
-import { type Circuit, circuits, inItsOwnTurn } from "../../proofs/index.ts";
+import { type Circuit, circuitsOf, inItsOwnTurn } from "../../proofs/index.ts";
 import { readJson } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/circuits.ts";
@@ -20,12 +20,12 @@ function unknown(name: string): Problem {
 }
 
 function list(context: RequestContext): Response {
-  return answer(context, 200, { items: [...circuits.values()].map(render) });
+  return answer(context, 200, { items: [...circuitsOf(context.configuration).values()].map(render) });
 }
 
 function get(context: RequestContext): Response | Problem {
   const name = context.params.circuit ?? "";
-  const circuit = circuits.get(name);
+  const circuit = circuitsOf(context.configuration).get(name);
   if (circuit === undefined) return unknown(name);
   return answer(context, 200, { ...render(circuit), verifying_key: circuit.verifying_key });
 }
@@ -36,7 +36,7 @@ async function verify(context: RequestContext): Promise<Response | Problem> {
   if (!body.ok) return body.problem;
   const request = validate(proofCheck, body.value);
   if (!request.ok) return request.problem;
-  const circuit = circuits.get(request.value.circuit);
+  const circuit = circuitsOf(context.configuration).get(request.value.circuit);
   if (circuit === undefined) return unknown(request.value.circuit);
   const { proof, public_inputs } = request.value;
   const verified = await verifications.run(

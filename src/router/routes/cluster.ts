@@ -75,6 +75,7 @@ function endpoints(): readonly string[] {
     "/status",
     "/metrics",
     "/events",
+    "/api/v1/operations",
     "/api/v1/tasks",
     "/api/v1/workers",
     "/api/v1/circuits",

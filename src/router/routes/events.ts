@@ -3,7 +3,7 @@ import { type EventSubmission, eventListParameters, eventSubmission } from "../.
 import { type Problem, problem } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
 import { compactJson, ITEM_BYTES_MAX, invalidBody, readJson } from "../body.ts";
-import { answer, type RequestContext, type Route } from "../context.ts";
+import { answer, type RequestContext, type Route, streamedAnswer } from "../context.ts";
 import * as declared from "../declarations/events.ts";
 import { clientKey, command, expectOutcome, refusal, replayHeader } from "../requests.ts";
 
@@ -60,14 +60,7 @@ async function list(context: RequestContext): Promise<Response | Problem> {
     ...(limit === undefined ? {} : { limit }),
   });
   if (!read.ok) return read.problem;
-  const { body, headers } = read.value;
-  const index = headers.get("x-raft-applied-index");
-  return new Response(body, {
-    headers: {
-      "content-type": "application/json",
-      ...(index === null ? {} : { "x-raft-applied-index": index }),
-    },
-  });
+  return streamedAnswer(read.value);
 }
 
 export const eventRoutes: readonly Route[] = [

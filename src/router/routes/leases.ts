@@ -7,7 +7,7 @@ import { endedStatuses } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
 import { type CompletionRequest, completion, failure, release } from "../../api/workers.ts";
 import type { CompleteLease } from "../../coordinator/commands.ts";
-import { circuits, inItsOwnTurn } from "../../proofs/index.ts";
+import { circuitsOf, inItsOwnTurn } from "../../proofs/index.ts";
 import { type LeaseStanding, newNonce } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import type { Cluster, Result } from "../cluster.ts";
@@ -50,7 +50,7 @@ async function judge(
   task: LeaseStanding,
   { proof, public_inputs }: Pick<CompletionRequest, "proof" | "public_inputs">,
 ): Promise<Judged> {
-  const circuit = circuits.get(task.circuit);
+  const circuit = circuitsOf(context.configuration).get(task.circuit);
   if (circuit === undefined) {
     const detail = `this version of the router cannot verify proofs of ${task.circuit}`;
     return { type: "problem", problem: problem("not-available", detail) };

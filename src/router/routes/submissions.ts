@@ -1,4 +1,5 @@
 /** Submitting tasks, one or many at once. */
+import type { Configuration } from "../../api/configuration.ts";
 import { type Problem, type ProblemBody, problem, problemBody } from "../../api/problem.ts";
 import { type BatchSubmitted, batch, batchItem, submissionOptions } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
@@ -15,13 +16,14 @@ import {
   bind,
   circuitNamed,
   firstStepAlone,
+  type NewTask,
   newTask,
   type Wanted,
   wanted,
 } from "../submission.ts";
 
 async function submit(context: RequestContext): Promise<Response | Problem> {
-  const circuit = circuitNamed(context.params.circuit ?? "");
+  const circuit = circuitNamed(context.configuration, context.params.circuit ?? "");
   if (!circuit.ok) return circuit.problem;
   const body = await readJson(context.request, ITEM_BYTES_MAX);
   if (!body.ok) return body.problem;
@@ -32,7 +34,8 @@ async function submit(context: RequestContext): Promise<Response | Problem> {
   if (!key.ok) return key.problem;
   const bound = await firstStepAlone(bind(asked.value), context.cluster.deadline);
   if (bound.type === "too-busy") return tooBusy("statements of large inputs");
-  const task = await newTask(bound.value, context.configuration.max_attempts);
+  if (!bound.value.ok) return bound.value.problem;
+  const task = await newTask(bound.value.value, context.configuration.max_attempts);
   const { client_key } = key;
   const applied = await context.cluster.propose(
     command({ type: "submit-task", task, ...present({ client_key }) }),
@@ -59,14 +62,14 @@ const BYTES_PER_CHARACTER = 2;
 
 type Item = BatchSubmitted["items"][number];
 
-function itemWanted(value: unknown, characters: number): Result<Wanted> {
+function itemWanted(configuration: Configuration, value: unknown, characters: number): Result<Wanted> {
   if (characters > ITEM_BYTES_MAX) {
     return { ok: false, problem: problem("too-large", "the item is larger than the 1 MiB allowed here") };
   }
   const item = validate(batchItem, value);
   if (!item.ok) return item;
   const { circuit: name, input, ...options } = item.value;
-  const circuit = circuitNamed(name);
+  const circuit = circuitNamed(configuration, name);
   if (!circuit.ok) return circuit;
   return wanted(circuit.value, validate(circuit.value.input, input), { ok: true, value: options }, "/input");
 }
@@ -97,8 +100,8 @@ function cut(characters: readonly number[]): readonly (readonly number[])[] {
   return entries;
 }
 
-function* bindAll(wanted: ReadonlyMap<number, Wanted>): Steps<ReadonlyMap<number, Bound>> {
-  const bound = new Map<number, Bound>();
+function* bindAll(wanted: ReadonlyMap<number, Wanted>): Steps<ReadonlyMap<number, Result<Bound>>> {
+  const bound = new Map<number, Result<Bound>>();
   for (const [index, task] of wanted) {
     yield;
     bound.set(index, yield* bind(task));
@@ -123,7 +126,7 @@ async function submitBatch(context: RequestContext): Promise<Response | Problem>
   const characters = items.map(charactersOf);
   const accepted = new Map<number, Wanted>();
   for (const [index, item] of items.entries()) {
-    const task = itemWanted(item, characters[index] ?? 0);
+    const task = itemWanted(context.configuration, item, characters[index] ?? 0);
     if (task.ok) accepted.set(index, task.value);
     else fail(index, task.problem);
   }
@@ -140,6 +143,7 @@ async function submitBatch(context: RequestContext): Promise<Response | Problem>
       for (const index of accepted.keys()) if (!results.has(index)) fail(index, entry.problem);
       break;
     }
+    for (const [index, failure] of entry.value.failed) fail(index, failure);
     for (const item of entry.value.items) results.set(item.index, item);
     replayed ||= entry.value.replayed;
   }
@@ -152,6 +156,8 @@ async function submitBatch(context: RequestContext): Promise<Response | Problem>
 }
 
 interface Entry {
+  /** What turned out to contradict itself when its statement was computed. */
+  readonly failed: ReadonlyMap<number, Problem>;
   readonly items: readonly Item[];
   readonly replayed: boolean;
 }
@@ -160,38 +166,55 @@ function keyOfEntry(key: ClientKey | undefined, nth: number): ClientKey | undefi
   return key && { ...key, key: nth === 0 ? key.key : `${key.key} ${nth}` };
 }
 
+/** What was answered under a key need not be computed again. */
+async function answeredBefore(
+  context: RequestContext,
+  client_key: ClientKey | undefined,
+): Promise<Result<BatchOutcome | undefined>> {
+  if (client_key === undefined) return { ok: true, value: undefined };
+  const read = await context.cluster.read({ type: "batch", client_key }, "linearizable");
+  if (!read.ok) return read;
+  const { result } = read.value;
+  if (result?.type === "refused") return { ok: false, problem: refusal(result) };
+  return { ok: true, value: result ?? undefined };
+}
+
 async function submitEntry(
   context: RequestContext,
   wanted: ReadonlyMap<number, Wanted>,
   client_key: ClientKey | undefined,
 ): Promise<Result<Entry>> {
-  if (client_key !== undefined) {
-    const read = await context.cluster.read({ type: "batch", client_key }, "linearizable");
-    if (!read.ok) return read;
-    // What was answered before need not be computed again.
-    if (read.value.result !== null) return shown(read.value.result, true);
-  }
-  if (wanted.size === 0) return { ok: true, value: { items: [], replayed: false } };
-  const bound = await statements.run(bindAll(wanted), Date.now() + BINDING_MS_MAX);
+  const before = await answeredBefore(context, client_key);
+  if (!before.ok) return before;
+  const known = new Set(before.value?.items.map(({ index }) => index));
+  const bound = await statements.run(
+    bindAll(new Map([...wanted].filter(([index]) => !known.has(index)))),
+    Date.now() + BINDING_MS_MAX,
+  );
   if (bound.type === "too-busy") return { ok: false, problem: tooBusy("statements") };
   const { max_attempts } = context.configuration;
-  const items = await Promise.all(
-    Array.from(bound.value, async ([index, task]) => ({ index, task: await newTask(task, max_attempts) })),
-  );
+  const failed = new Map<number, Problem>();
+  const items: { readonly index: number; readonly task: NewTask }[] = [];
+  for (const [index, task] of bound.value) {
+    if (task.ok) items.push({ index, task: await newTask(task.value, max_attempts) });
+    else failed.set(index, task.problem);
+  }
+  if (before.value !== undefined) return shown(before.value, true, failed);
+  if (items.length === 0) return { ok: true, value: { items: [], failed, replayed: false } };
   context.cluster.extend(Date.now() + FORWARD_MS - context.cluster.deadline);
   const applied = await context.cluster.propose(
     command({ type: "submit-batch", items, ...present({ client_key }) }),
   );
   if (!applied.ok) return applied;
-  return shown(expectOutcome(applied.value.outcome, "batch-submitted"), applied.value.replayed);
+  return shown(expectOutcome(applied.value.outcome, "batch-submitted"), applied.value.replayed, failed);
 }
 
-function shown(outcome: BatchOutcome | Refused, replayed: boolean): Result<Entry> {
+function shown(outcome: BatchOutcome | Refused, replayed: boolean, failed: Entry["failed"]): Result<Entry> {
   if (outcome.type === "refused") return { ok: false, problem: refusal(outcome) };
   const items = outcome.items.map(({ index, task_id, cached, status }): Item => {
     return { index, status: cached ? "cached" : status, task_id };
   });
-  return { ok: true, value: { items, replayed } };
+  return { ok: true, value: { items, failed, replayed } };
 }
 
 function problemOf({ request_id }: RequestContext, index: number, failure: Problem): ProblemBody {

@@ -4,16 +4,15 @@ import { type Problem, problem } from "../../api/problem.ts";
 import { renderAttempt, renderTask } from "../../api/render.ts";
 import { endedStatuses, proofParameters, taskListParameters, taskParameters } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
-import { circuits } from "../../proofs/index.ts";
+import { circuitsOf } from "../../proofs/index.ts";
 import type { Answer, Query, TaskView } from "../../replica/rpc.ts";
 import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/tasks.ts";
-import { command, expectOutcome, present, refusal, waitMs } from "../requests.ts";
+import { command, expectOutcome, present, readHeaders, refusal, waitMs } from "../requests.ts";
 
 const POLL_PAUSE_MS_FIRST = 50;
 const POLL_PAUSE_MS_MAX = 500;
-const READ_HEADER = "x-raft-applied-index";
 
 function malformedId(id: string): Problem {
   const detail = `task_id must be a UUID, and ${JSON.stringify(id.slice(0, 80))} is none`;
@@ -65,10 +64,6 @@ async function untilEnded(
   }
 }
 
-function readHeaders(read: Answer): Readonly<Record<string, string>> {
-  return { [READ_HEADER]: String(read.applied_index) };
-}
-
 async function getTask(context: RequestContext): Promise<Response | Problem> {
   const read = await readTask(context);
   if (!read.ok) return read.problem;
@@ -91,7 +86,8 @@ async function getProof(context: RequestContext): Promise<Response | Problem> {
   const { file } = parameters.value;
   const { task_id, status, proof, public_inputs, circuit } = read.value.result;
   if (proof === undefined) return problem("proof-not-found", `task ${task_id} is ${status} and has no proof`);
-  const files = { proof, public: public_inputs, verification_key: circuits.get(circuit)?.verifying_key };
+  const key = circuitsOf(context.configuration).get(circuit)?.verifying_key;
+  const files = { proof, public: public_inputs, verification_key: key };
   const content = files[file];
   if (content === undefined)
     return problem("not-available", `this version of the router has no key of the circuit ${circuit}`);

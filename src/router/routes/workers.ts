@@ -5,7 +5,7 @@ import { renderWorker } from "../../api/render.ts";
 import { taskParameters } from "../../api/tasks.ts";
 import { type Validated, validate } from "../../api/validation.ts";
 import { heartbeat, pull, registration, workerListParameters } from "../../api/workers.ts";
-import { circuits } from "../../proofs/index.ts";
+import { circuitsOf } from "../../proofs/index.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/workers.ts";
@@ -30,7 +30,8 @@ async function register(context: RequestContext): Promise<Response | Problem> {
   const worker = validate(registration, body.value);
   if (!worker.ok) return worker.problem;
   // A prover with another key would only make proofs that fail here.
-  const shared = worker.value.circuits.filter(({ name, vk_hash }) => circuits.get(name)?.vk_hash === vk_hash);
+  const known = circuitsOf(context.configuration);
+  const shared = worker.value.circuits.filter(({ name, vk_hash }) => known.get(name)?.vk_hash === vk_hash);
   const names = [...new Set(shared.map(({ name }) => name))];
   const applied = await context.cluster.propose(
     command({ type: "register-worker", worker: { ...worker.value, circuits: names } }),

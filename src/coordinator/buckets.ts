@@ -1,0 +1,15 @@
+/** The buckets of a ring as records of a table. */
+import type { BucketRecord, RecordTypes } from "./records.ts";
+import type { BucketStore } from "./ring.ts";
+import type { State } from "./state.ts";
+
+type BucketTable = "commands" | "key_order" | "operation_order";
+type EntryOf<T extends BucketTable> = RecordTypes[T] extends BucketRecord<infer Entry> ? Entry : never;
+
+export function bucketsOf<T extends BucketTable>(state: State, table: T): BucketStore<EntryOf<T>> {
+  return {
+    get: (key) => state.get(table, key) as BucketRecord<EntryOf<T>> | undefined,
+    put: (key, bucket) => state.put(table, key, bucket as unknown as RecordTypes[T]),
+    delete: (key) => state.delete(table, key),
+  };
+}
