@@ -9,6 +9,7 @@ import type {
   EntryPlace,
   ForgetTasks,
   Outcome,
+  Refused,
   RetryTask,
   SubmitBatch,
   SubmitTask,
@@ -63,23 +64,46 @@ export function submitTask(
   return { type: "submitted", task_id: task.task_id, cached: false, status };
 }
 
+export function cancelTask(state: State, { task_id }: CancelTask): Outcome {
+  return outcomeOf(cancelOne(state, task_id));
+}
+
+export function retryTask(state: State, { task_id }: RetryTask): Outcome {
+  return outcomeOf(retryOne(state, task_id));
+}
+
+export function changeTasks(state: State, { action, task_ids }: ChangeTasks): Outcome {
+  const change = action === "cancel" ? cancelOne : retryOne;
+  const changed = task_ids.slice(0, CHANGED_MAX).filter((task_id) => {
+    const done = change(state, task_id);
+    return !("code" in done) && done.changed;
+  }).length;
+  return { type: "tasks-changed", changed, skipped: task_ids.length - changed };
+}
+
+/** A task as it is afterwards. */
+interface Changed {
+  readonly task: TaskRecord;
+  readonly changed: boolean;
+}
+
 /** Cancelling what is cancelled changes nothing. */
-export function cancelTask(state: State, { task_id }: Pick<CancelTask, "task_id">): Outcome {
+function cancelOne(state: State, task_id: string): Changed | Refused {
   const task = state.task(task_id);
   if (task === undefined) return taskNotFound();
-  if (task.status === "cancelled") return changed(task);
+  if (task.status === "cancelled") return { task, changed: false };
   if (hasEnded(task.status))
     return refused("task-conflict", `task ${task_id} is ${task.status} and cannot be cancelled any more`);
   return put(state, cancel(task, state.now));
 }
 
 /** Retrying what may be handed out at once changes nothing. */
-export function retryTask(state: State, { task_id }: Pick<RetryTask, "task_id">): Outcome {
+function retryOne(state: State, task_id: string): Changed | Refused {
   const task = state.task(task_id);
   if (task === undefined) return taskNotFound();
   if (isWaiting(task.status)) {
     const delayed = task.status === "scheduled" || (task.not_before ?? 0) > state.now;
-    return delayed ? put(state, retry(task, state.now)) : changed(task);
+    return delayed ? put(state, retry(task, state.now)) : { task, changed: false };
   }
   if (!hasEnded(task.status) || task.status === "completed")
     return refused("task-conflict", `task ${task_id} is ${task.status}: there is nothing to retry`);
@@ -90,17 +114,6 @@ export function retryTask(state: State, { task_id }: Pick<RetryTask, "task_id">)
   }
   state.put("content", task.content_hash, { v: 1, task_id });
   return put(state, retry(task, state.now));
-}
-
-export function changeTasks(state: State, { action, task_ids }: ChangeTasks): Outcome {
-  let changed = 0;
-  for (const task_id of task_ids.slice(0, CHANGED_MAX)) {
-    const before = state.task(task_id);
-    if (action === "cancel") cancelTask(state, { task_id });
-    else retryTask(state, { task_id });
-    if (state.task(task_id) !== before) changed++;
-  }
-  return { type: "tasks-changed", changed, skipped: task_ids.length - changed };
 }
 
 /** Those that ended first go first. A task that was retried since has ended later, or not yet. */
@@ -148,15 +161,17 @@ export function holderOf(
   return first.status === "completed" || !hasEnded(first.status) ? first : undefined;
 }
 
-function put(state: State, task: TaskRecord): Outcome {
+function put(state: State, task: TaskRecord): Changed {
   state.putTask(task);
-  return changed(task);
+  return { task, changed: true };
 }
 
-function changed({ task_id, status }: TaskRecord): Outcome {
+function outcomeOf(done: Changed | Refused): Outcome {
+  if ("code" in done) return done;
+  const { task_id, status } = done.task;
   return { type: "task-changed", task_id, status };
 }
 
-function taskNotFound(): Outcome {
+function taskNotFound(): Refused {
   return refused("task-not-found", "Task not found");
 }

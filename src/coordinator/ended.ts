@@ -10,6 +10,8 @@ export class EndedTasks {
   /** Both count entries. */
   #oldest: number;
   #next: number;
+  /** Asked for with every event, so it is not read each time. */
+  #first: EndedEntry | undefined;
 
   constructor(store: BucketStore<EndedEntry>, position: RingPosition) {
     this.#store = store;
@@ -30,15 +32,18 @@ export class EndedTasks {
 
   get first(): EndedEntry | undefined {
     if (this.#oldest === this.#next) return undefined;
+    if (this.#first !== undefined) return this.#first;
     const entry = this.#bucket(this.#oldest).entries[this.#oldest % BUCKET_ENTRIES];
     if (entry === undefined)
       throw new Error(`ended tasks: entry ${this.#oldest} is missing, next is ${this.#next}`);
+    this.#first = entry;
     return entry;
   }
 
   dropFirst(): void {
     const key = bucketOf(this.#oldest);
     this.#oldest++;
+    this.#first = undefined;
     if (bucketOf(this.#oldest) !== key) this.#store.delete(key);
   }
 

@@ -67,9 +67,9 @@ export class Tables implements Records {
   }
 
   *newestTasks(before = Number.POSITIVE_INFINITY): Iterable<TaskRecord> {
-    for (const { task_id } of this.#arrivals.newest(before)) {
+    for (const { task_id, sequence } of this.#arrivals.newest(before)) {
       const task = this.get("tasks", task_id);
-      if (task !== undefined) yield task;
+      if (task?.sequence === sequence) yield task;
     }
   }
 
