@@ -176,4 +176,22 @@ export const replication: readonly Mutation[] = [
       "becomes a probe when a message could not be delivered, and a dead peer is not probed in a loop",
     ),
   },
+  {
+    id: "window-never-emptied",
+    traps: [41],
+    fault: "appends that were given up count as under way for ever",
+    file: "progress.ts",
+    before: "    this.#inFlight = [];\n    this.#inFlightBytes = 0;\n    this.#mayHaveLost",
+    after: "    this.#mayHaveLost",
+    killer: test(TESTS, "begins anew with an empty window after it was a probe"),
+  },
+  {
+    id: "overwritten-weighs",
+    traps: [43],
+    fault: "entries that were overwritten in memory go on weighing",
+    file: "log.ts",
+    before: "    this.#sizes.length = this.#tail.length;\n  }\n\n  #read(",
+    after: "  }\n\n  #read(",
+    killer: test("memory.test.ts", "an overwritten tail weighs nothing any more"),
+  },
 ];
