@@ -21,6 +21,8 @@ import type { State } from "./state.ts";
 
 /** Tasks that one command may change. */
 export const CHANGED_MAX = 500;
+/** Inputs that are read to forget their tasks. */
+const FORGOTTEN_BYTES_MAX = 4 * 1024 * 1024;
 
 type Submitted = Extract<Outcome, { readonly type: "submitted" }>;
 
@@ -118,11 +120,13 @@ function retryOne(state: State, task_id: string): Changed | Refused {
 
 /** Those that ended first go first. A task that was retried since has ended later, or not yet. */
 export function forgetTasks(state: State, { ended_before, limit }: ForgetTasks): Outcome {
-  for (let left = Math.min(limit, CHANGED_MAX); left > 0; left--) {
+  let bytes = 0;
+  for (let left = Math.min(limit, CHANGED_MAX); left > 0 && bytes < FORGOTTEN_BYTES_MAX; left--) {
     const { first } = state.ended;
     if (first === undefined || first.at >= ended_before) break;
     state.ended.dropFirst();
     const task = state.task(first.task_id);
+    bytes += task?.input_bytes ?? 0;
     if (task === undefined || !hasEnded(task.status) || task.completed_at !== first.at) continue;
     if (state.get("content", task.content_hash)?.task_id === task.task_id)
       state.delete("content", task.content_hash);

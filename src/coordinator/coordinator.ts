@@ -28,7 +28,7 @@ import type { Command, EntryPlace, Outcome } from "./commands.ts";
 import { wouldGrant } from "./grant.ts";
 import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
 import { Operations } from "./operations.ts";
-import { changeablePage, leaseStanding, tasksPage, taskView, workersPage, workerView } from "./queries.ts";
+import { leaseStanding, taskView, workersPage, workerView } from "./queries.ts";
 import type {
   EventRecord,
   Instant,
@@ -40,6 +40,7 @@ import type {
 } from "./records.ts";
 import { noRoom } from "./room.ts";
 import { State } from "./state.ts";
+import { changeablePage, tasksPage } from "./task-pages.ts";
 import { knows } from "./versions.ts";
 import type { Backlog, Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
 

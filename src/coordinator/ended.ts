@@ -40,6 +40,19 @@ export class EndedTasks {
     return entry;
   }
 
+  /** Those before the ordinal `before` (default: all), the last first, read as the caller goes on. */
+  *newest(before = this.#next): Iterable<{ readonly ordinal: number; readonly entry: EndedEntry }> {
+    let bucket: BucketRecord<EndedEntry> | undefined;
+    for (let ordinal = Math.min(before, this.#next) - 1; ordinal >= this.#oldest; ordinal--) {
+      const nth = ordinal % BUCKET_ENTRIES;
+      if (bucket === undefined || nth === BUCKET_ENTRIES - 1) bucket = this.#bucket(ordinal);
+      const entry = bucket.entries[nth];
+      if (entry === undefined)
+        throw new Error(`ended tasks: entry ${ordinal} is missing, next is ${this.#next}`);
+      yield { ordinal, entry };
+    }
+  }
+
   dropFirst(): void {
     const key = bucketOf(this.#oldest);
     this.#oldest++;

@@ -56,8 +56,8 @@ export function createMemoryRecords(): Records {
     live: (name) => table(name).entries(),
     *newestTasks(before = Number.POSITIVE_INFINITY) {
       for (let at = position(before) - 1; at >= 0; at--) {
-        const task = tables.tasks.get(arrivals[at]?.task_id ?? "");
-        if (task !== undefined) yield task;
+        const { sequence, task_id } = arrivals[at] as (typeof arrivals)[number];
+        yield { sequence, task: tables.tasks.get(task_id) };
       }
     },
   };

@@ -1,78 +1,11 @@
-/**
- * Answers to what may be asked of the state, as far as whoever asks may see it. Nothing here changes the state. A page
- * is bounded in number, in tasks looked at and in bytes: it is made on the leader's thread.
- */
+/** Answers to what may be asked of the state, as far as whoever asks may see it. Nothing here changes the state. */
 import { grantNumber, leaseName } from "./attempts.ts";
-import type { TaskAction } from "./commands.ts";
 import { PageBuilder } from "./page.ts";
-import type { AttemptRecord, TaskRecord, TaskStatus, WorkerRecord } from "./records.ts";
+import type { AttemptRecord, TaskRecord, WorkerRecord } from "./records.ts";
 import type { State } from "./state.ts";
-import type {
-  AttemptView,
-  LeaseStanding,
-  LeaseView,
-  Page,
-  Query,
-  TaskFilter,
-  TaskSummary,
-  TaskView,
-  WorkerView,
-} from "./views.ts";
+import type { AttemptView, LeaseStanding, LeaseView, Page, Query, TaskView, WorkerView } from "./views.ts";
 
-type TasksQuery = Omit<Extract<Query, { readonly type: "tasks" }>, "type">;
-type ChangeableQuery = Omit<Extract<Query, { readonly type: "changeable" }>, "type">;
 type WorkersQuery = Omit<Extract<Query, { readonly type: "workers" }>, "type">;
-
-/** Tasks looked at for one page: a page may come back short, with a cursor to go on from. */
-export const EXAMINED_MAX = 20_000;
-
-const CHANGEABLE: Readonly<Record<TaskAction, ReadonlySet<TaskStatus>>> = {
-  cancel: new Set(["scheduled", "pending", "assigned", "in_progress"]),
-  retry: new Set(["scheduled", "failed", "cancelled", "expired"]),
-};
-
-/** Newest first. `worker_id` finds the tasks that this worker holds or ever held. */
-export function tasksPage(state: State, query: TasksQuery): Page<TaskSummary> {
-  return pageOf(state, query, (task) => matches(task, query), taskSummary);
-}
-
-export function changeablePage(state: State, query: ChangeableQuery): Page<string> {
-  const statuses = CHANGEABLE[query.action];
-  return pageOf(
-    state,
-    query,
-    (task) => statuses.has(task.status) && matches(task, query),
-    ({ task_id }) => task_id,
-  );
-}
-
-function pageOf<Item>(
-  state: State,
-  { limit, cursor }: { readonly limit: number; readonly cursor?: string },
-  wanted: (task: TaskRecord) => boolean,
-  item: (task: TaskRecord) => Item,
-): Page<Item> {
-  const page = new PageBuilder<Item>(limit);
-  let examined = 0;
-  let last = 0;
-  for (const task of state.newestTasks(cursor === undefined ? undefined : Number(cursor))) {
-    const ends = page.full || examined >= EXAMINED_MAX;
-    if (ends || (wanted(task) && !page.add(item(task))))
-      return { items: page.items, next_cursor: String(last) };
-    examined++;
-    last = task.sequence;
-  }
-  return { items: page.items };
-}
-
-function matches(task: TaskRecord, filter: TaskFilter): boolean {
-  const { statuses, circuit, worker_id, tag, created_before } = filter;
-  if (statuses !== undefined && !statuses.includes(task.status)) return false;
-  if (circuit !== undefined && task.circuit !== circuit) return false;
-  if (tag !== undefined && !task.tags?.includes(tag)) return false;
-  if (created_before !== undefined && task.created_at >= created_before) return false;
-  return worker_id === undefined || task.attempts.some((attempt) => attempt.worker_id === worker_id);
-}
 
 /** In order of their names; the cursor is the last one's. */
 export function workersPage(state: State, { limit, cursor }: WorkersQuery): Page<WorkerView> {
@@ -84,19 +17,6 @@ export function workersPage(state: State, { limit, cursor }: WorkersQuery): Page
     return { items: page.items, ...(next_cursor === undefined ? {} : { next_cursor }) };
   }
   return { items: page.items };
-}
-
-function taskSummary(task: TaskRecord): TaskSummary {
-  const {
-    input: _,
-    blinding: _b,
-    content_hash: _c,
-    proof: _p,
-    proof_digest: _d,
-    attempts: _a,
-    ...rest
-  } = task;
-  return rest;
 }
 
 export function taskView(task: TaskRecord): TaskView {

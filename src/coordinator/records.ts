@@ -205,10 +205,11 @@ export interface KeyEntry {
   readonly index: number;
 }
 
-/** A task that ended then; it may have been retried by hand since. */
+/** A task that ended then and so; it may have been retried by hand since. */
 export interface EndedEntry {
   readonly task_id: string;
   readonly at: Instant;
+  readonly status: EndedStatus;
 }
 
 /** Some consecutive entries of a ring in one record, so that remembering a command does not cost a row. */
@@ -283,16 +284,25 @@ export interface RecordKey {
   readonly key: string;
 }
 
+/** A task in the order of arrival; without it where it has been forgotten. */
+export interface Arrival {
+  readonly sequence: number;
+  readonly task: TaskRecord | undefined;
+}
+
 /** Synchronous access to every record, wherever it lives. */
 export interface Records {
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined;
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void;
   delete(table: Table, key: string): void;
   /**
-   * All records that must be in memory for the state machine to work, in any order: at start-up only, and only of
+   * All records that must be in memory for the state machine to work, in any order and without reading any table: of
    * `tasks` (at least those that have not ended), `workers`, `members` and `commands`.
    */
   live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]>;
-  /** Tasks with a smaller `sequence` than `before` (default: all), newest first, read as the caller goes on. */
-  newestTasks(before?: number): Iterable<TaskRecord>;
+  /**
+   * Arrivals with a smaller `sequence` than `before` (default: all), newest first, read as the caller goes on. Tasks that
+   * are gone may be among them, so that whoever goes on can count what has been looked at.
+   */
+  newestTasks(before?: number): Iterable<Arrival>;
 }

@@ -7,6 +7,7 @@ import { Deadlines } from "./deadlines.ts";
 import { EndedTasks } from "./ended.ts";
 import { WaitingQueue } from "./queue.ts";
 import type {
+  Arrival,
   EndedStatus,
   Instant,
   MetaRecord,
@@ -29,13 +30,15 @@ const FRESH: MetaRecord = {
   event_count: 0,
   tasks_assigned: {},
   tasks_assigned_before: 0,
-  commands_refused: 0,
   assignments_failed: 0,
+  commands_refused: 0,
   tasks_ended: { completed: 0, failed: 0, cancelled: 0, expired: 0 },
   command_answers: NO_RING,
   key_order: NO_RING,
   operation_order: NO_RING,
   operation_bytes: 0,
+  last_sequence: 0,
+  ended: NO_RING,
 };
 
 export class State {
@@ -93,7 +96,7 @@ export class State {
       this.#workers.set(worker.worker_id, worker);
       this.workforce.setWorker(worker.worker_id, worker);
     }
-    for (const [, task] of records.live("tasks")) if (!hasEnded(task.status)) this.#index(undefined, task);
+    for (const task of this.openTasks()) this.#index(undefined, task);
   }
 
   /** Time of the last entry. Never runs backwards, though the clocks of two leaders may differ. */
@@ -142,8 +145,13 @@ export class State {
     return this.#last_sequence;
   }
 
-  newestTasks(before?: number): Iterable<TaskRecord> {
+  newestTasks(before?: number): Iterable<Arrival> {
     return this.#records.newestTasks(before);
+  }
+
+  /** In any order; none of them is read from a table. */
+  *openTasks(): Iterable<TaskRecord> {
+    for (const [, task] of this.#records.live("tasks")) if (!hasEnded(task.status)) yield task;
   }
 
   lease(lease_id: string): LeaseView | undefined {
@@ -247,10 +255,8 @@ export class State {
   settle(
     beside: Pick<MetaRecord, "command_answers" | "key_order" | "operation_order" | "operation_bytes">,
   ): readonly RecordKey[] {
-    if (this.#changed.size === 0 && this.#now === (this.#records.get("meta", META) ?? FRESH).applied_time)
-      return [];
     const { completed, failed, cancelled, expired } = this.#by_status;
-    this.put("meta", META, {
+    const meta: MetaRecord = {
       v: 1,
       applied_time: this.#now,
       event_count: this.event_count,
@@ -263,7 +269,11 @@ export class State {
       last_sequence: this.#last_sequence,
       ended: this.ended.position,
       ...(this.#rules === 1 ? {} : { rules: this.#rules }),
-    });
+    };
+    const before = this.#records.get("meta", META) ?? FRESH;
+    // Some commands move counters alone.
+    if (this.#changed.size === 0 && JSON.stringify(meta) === JSON.stringify(before)) return [];
+    this.put("meta", META, meta);
     const changed: RecordKey[] = [];
     for (const [table, keys] of this.#changed) for (const key of keys) changed.push({ table, key });
     this.#changed.clear();
@@ -284,8 +294,10 @@ export class State {
     if (before !== undefined) this.#by_status[before.status]--;
     this.#by_status[after.status]++;
     const was_open = before !== undefined && !hasEnded(before.status);
-    if (was_open && hasEnded(after.status))
-      this.ended.append({ task_id: after.task_id, at: after.completed_at ?? this.#now });
+    if (was_open && hasEnded(after.status)) {
+      const { task_id, status, completed_at: at = this.#now } = after;
+      this.ended.append({ task_id, at, status });
+    }
     const change = Number(!hasEnded(after.status)) - Number(was_open);
     if (change !== 0) {
       const { tasks, bytes } = this.#backlog;

@@ -38,7 +38,7 @@ export type Query =
   | { readonly type: "task"; readonly task_id: string }
   /** Newest first. */
   | (TaskFilter & { readonly type: "tasks"; readonly limit: number; readonly cursor?: string })
-  /** Ids of the tasks to which the action can be done, newest first. */
+  /** Ids of the tasks to which the action can be done; one that changes meanwhile may come twice. */
   | (TaskFilter & {
       readonly type: "changeable";
       readonly action: TaskAction;

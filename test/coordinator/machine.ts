@@ -104,12 +104,17 @@ export class Machine {
 
   /** Newest first. */
   tasks(): readonly TaskRecord[] {
-    return Array.from(this.records.newestTasks());
+    return tasksOf(this.records);
   }
 
   leases(worker_id: string): readonly string[] {
     return this.coordinator.worker(worker_id)?.leases ?? [];
   }
+}
+
+/** Newest first. */
+export function tasksOf(records: Records): readonly TaskRecord[] {
+  return Array.from(records.newestTasks()).flatMap(({ task }) => task ?? []);
 }
 
 export function taskOf(task: Partial<SubmitTask["task"]> & { readonly task_id: string }): SubmitTask["task"] {

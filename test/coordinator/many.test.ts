@@ -1,6 +1,6 @@
 /** Many tasks in one command: batches, bulk changes, forgetting what ended long ago. */
 import { describe, expect, test } from "vitest";
-import type { Outcome, Page, Query, SubmitTask } from "../../src/coordinator/index.ts";
+import type { Outcome, Page, SubmitTask } from "../../src/coordinator/index.ts";
 import { Machine, taskOf } from "./machine.ts";
 
 type Task = Partial<SubmitTask["task"]> & { readonly task_id: string };
@@ -103,12 +103,14 @@ describe("a bulk change", () => {
     machine.submit({ task_id: "delayed", delay_ms: 60_000, tags: ["x"] });
     return machine;
   }
-  const found = (machine: Machine, action: "cancel" | "retry", filter: object = {}) => {
-    const query = { type: "changeable", action, limit: 9, ...filter } as Query;
-    return (machine.coordinator.query(query) as Page<string>).items;
-  };
+  function found(machine: Machine, action: "cancel" | "retry", filter: object = {}): readonly string[] {
+    const query = { type: "changeable", action, limit: 9, ...filter } as const;
+    const page = machine.coordinator.query(query) as Page<string>;
+    const { items, next_cursor: cursor } = page;
+    return cursor === undefined ? items : [...items, ...found(machine, action, { ...filter, cursor })];
+  }
 
-  test("finds the tasks to which it can be done, newest first, by filter", () => {
+  test("finds the tasks to which it can be done by filter: the open ones, newest first, then the others", () => {
     const machine = mixed();
     expect(found(machine, "cancel")).toEqual(["delayed", "waits", "held"]);
     expect(found(machine, "retry")).toEqual(["delayed", "failed"]);

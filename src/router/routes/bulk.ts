@@ -25,15 +25,14 @@ type Bulk = z.output<typeof bulkRequest>;
 
 interface Found {
   readonly matched: number;
-  /** Newest first, no more than one request changes. */
+  /** No more than one request changes. */
   readonly task_ids: readonly string[];
 }
 
 async function find(context: RequestContext, { action, filter }: Bulk): Promise<Result<Found>> {
   const { status, ...rest } = filter;
   const conditions: TaskFilter = present({ statuses: status && [status].flat(), ...rest });
-  const task_ids: string[] = [];
-  let matched = 0;
+  const found = new Set<string>();
   let cursor: string | undefined;
   do {
     const query = {
@@ -46,11 +45,10 @@ async function find(context: RequestContext, { action, filter }: Bulk): Promise<
     const read = await context.cluster.read(query, "linearizable");
     if (!read.ok) return read;
     const { items, next_cursor } = read.value.result;
-    matched += items.length;
-    task_ids.push(...items.slice(0, BULK_TASKS_MAX - task_ids.length));
+    for (const task_id of items) found.add(task_id);
     cursor = next_cursor;
   } while (cursor !== undefined);
-  return { ok: true, value: { matched, task_ids } };
+  return { ok: true, value: { matched: found.size, task_ids: [...found].slice(0, BULK_TASKS_MAX) } };
 }
 
 async function change(
