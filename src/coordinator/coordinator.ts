@@ -25,6 +25,7 @@ import {
 } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
+import { Feed, type FeedReader } from "./feed.ts";
 import { wouldGrant } from "./grant.ts";
 import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
 import { Operations } from "./operations.ts";
@@ -53,9 +54,7 @@ export interface Coordinator {
    * know, before anything has changed.
    */
   apply(command: Command, place: EntryPlace): Applied;
-  /**
-   * Takes note of the members from the entry `index` on, the founding ones at 0. What was noted before changes nothing.
-   */
+  /** Takes note of the members from an entry on, the founding ones at index 0. What was noted before changes nothing. */
   configure(members: readonly MemberRole[], index: number): readonly MemberChange[];
   /**
    * Keys of the records changed since the last call, each once; a record that is gone is named as well. Only with
@@ -82,7 +81,9 @@ export interface Coordinator {
   location(node_id: string): string | undefined;
   /** Up to `limit` Critical events with a `seq` after `after`, oldest first. */
   events(after: number, limit: number): readonly EventRecord[];
+  /** Of those that are kept. */
   readonly eventCount: number;
+  readonly feed: FeedReader;
   readonly counts: Counts;
 
   /**
@@ -124,6 +125,7 @@ export function createCoordinator({ records }: { readonly records: Records }): C
   const answers = new Answers(state, records.live("commands"));
   const operations = new Operations(state);
   const register = new MemberRegister(state, records.live("members"));
+  const feed = new Feed(state, operations);
   const parts = { state, operations, register };
 
   return {
@@ -139,11 +141,16 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       const first = client_key && answers.ofKey(client_key);
       const applied = first ?? { outcome: carryOut(parts, command, place), replayed: false };
       if (applied.outcome.type === "refused") state.commands_refused++;
+      feed.report(place.index);
       answers.remember(command, applied, place, first === undefined ? client_key : undefined);
       return applied;
     },
-    configure: (members, index) => register.configure(members, index),
-    takeChanges: () => state.settle({ ...answers.positions, ...operations.stored }),
+    configure(members, index) {
+      const changes = register.configure(members, index);
+      feed.report(index);
+      return changes;
+    },
+    takeChanges: () => state.settle({ ...answers.positions, ...operations.stored, ...feed.stored }),
     get changes() {
       return state.changes;
     },
@@ -190,8 +197,9 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     },
     location: (node_id) => register.location(node_id),
     events: (after, limit) => eventsAfter(state, after, limit),
+    feed,
     get eventCount() {
-      return state.event_count;
+      return state.event_count - state.events_forgotten.seq;
     },
     get counts() {
       return state.counts;

@@ -5,6 +5,7 @@
 import { currentAttempt, findLease, hasEnded, isWaiting, taskOfLease } from "./attempts.ts";
 import { Deadlines } from "./deadlines.ts";
 import { EndedTasks } from "./ended.ts";
+import { type Happening, taskHappening, workerHappenings, workerRemoved } from "./happenings.ts";
 import { WaitingQueue } from "./queue.ts";
 import type {
   Arrival,
@@ -23,6 +24,7 @@ import type { Backlog, Counts, LeaseView } from "./views.ts";
 import { Workforce } from "./workforce.ts";
 
 const META = "meta";
+const NOTHING: readonly Happening[] = [];
 const NO_RING = { oldest: 0, next: 0 };
 const FRESH: MetaRecord = {
   v: 1,
@@ -30,8 +32,8 @@ const FRESH: MetaRecord = {
   event_count: 0,
   tasks_assigned: {},
   tasks_assigned_before: 0,
-  assignments_failed: 0,
   commands_refused: 0,
+  assignments_failed: 0,
   tasks_ended: { completed: 0, failed: 0, cancelled: 0, expired: 0 },
   command_answers: NO_RING,
   key_order: NO_RING,
@@ -39,6 +41,8 @@ const FRESH: MetaRecord = {
   operation_bytes: 0,
   last_sequence: 0,
   ended: NO_RING,
+  system_events: NO_RING,
+  events_forgotten: { seq: 0, log_index: 0 },
 };
 
 export class State {
@@ -52,7 +56,9 @@ export class State {
   readonly expiries = new Deadlines();
   /** As last stored; what moves with every command is kept beside it and joined in `settle`. */
   readonly stored: MetaRecord;
+  /** Critical events so far: the `seq` of the last one. */
   event_count: number;
+  events_forgotten: MetaRecord["events_forgotten"];
   assignments_failed: number;
   commands_refused: number;
   readonly ended: EndedTasks;
@@ -67,6 +73,7 @@ export class State {
   readonly #by_status: Record<TaskStatus, number>;
   #backlog: Backlog = { tasks: 0, bytes: 0 };
   readonly #changed = new Map<Table, Set<string>>();
+  #happenings: Happening[] = [];
   #now: Instant;
 
   constructor(records: Records) {
@@ -76,6 +83,7 @@ export class State {
     this.stored = meta;
     this.#now = meta.applied_time;
     this.event_count = meta.event_count;
+    this.events_forgotten = meta.events_forgotten;
     this.assignments_failed = meta.assignments_failed;
     this.commands_refused = meta.commands_refused;
     this.#assigned_before = meta.tasks_assigned_before;
@@ -137,6 +145,8 @@ export class State {
     const before = this.task(task.task_id);
     this.put("tasks", task.task_id, task);
     this.#index(before, task);
+    const happening = taskHappening(before, task);
+    if (happening !== undefined) this.happened(happening);
   }
 
   /** For a task submitted by the entry with this index. */
@@ -190,12 +200,14 @@ export class State {
   }
 
   putWorker(worker: WorkerRecord): void {
+    for (const happening of workerHappenings(this.worker(worker.worker_id), worker)) this.happened(happening);
     this.put("workers", worker.worker_id, worker);
     this.#workers.set(worker.worker_id, worker);
     this.workforce.setWorker(worker.worker_id, worker);
   }
 
   deleteWorker(worker_id: string): void {
+    this.happened(workerRemoved(worker_id));
     this.delete("workers", worker_id);
     this.#workers.delete(worker_id);
     this.#assigned_before += this.#assigned.get(worker_id) ?? 0;
@@ -244,6 +256,18 @@ export class State {
     };
   }
 
+  /** To be reported with the entry that is being applied. */
+  happened(happening: Happening): void {
+    this.#happenings.push(happening);
+  }
+
+  takeHappenings(): readonly Happening[] {
+    if (this.#happenings.length === 0) return NOTHING;
+    const happenings = this.#happenings;
+    this.#happenings = [];
+    return happenings;
+  }
+
   /** Records changed since `settle` was called last. */
   get changes(): number {
     let changes = 0;
@@ -253,13 +277,22 @@ export class State {
 
   /** Stores what was kept beside the meta record and names every record changed since the last call. */
   settle(
-    beside: Pick<MetaRecord, "command_answers" | "key_order" | "operation_order" | "operation_bytes">,
+    beside: Pick<
+      MetaRecord,
+      | "command_answers"
+      | "key_order"
+      | "operation_order"
+      | "operation_bytes"
+      | "system_events"
+      | "system_forgotten"
+    >,
   ): readonly RecordKey[] {
     const { completed, failed, cancelled, expired } = this.#by_status;
     const meta: MetaRecord = {
       v: 1,
       applied_time: this.#now,
       event_count: this.event_count,
+      events_forgotten: this.events_forgotten,
       tasks_assigned: this.#assignedByWorker(),
       tasks_assigned_before: this.#assigned_before,
       assignments_failed: this.assignments_failed,
@@ -270,9 +303,8 @@ export class State {
       ended: this.ended.position,
       ...(this.#rules === 1 ? {} : { rules: this.#rules }),
     };
-    const before = this.#records.get("meta", META) ?? FRESH;
     // Some commands move counters alone.
-    if (this.#changed.size === 0 && JSON.stringify(meta) === JSON.stringify(before)) return [];
+    if (this.#changed.size === 0 && isSame(meta, this.#records.get("meta", META) ?? FRESH)) return [];
     this.put("meta", META, meta);
     const changed: RecordKey[] = [];
     for (const [table, keys] of this.#changed) for (const key of keys) changed.push({ table, key });
@@ -328,4 +360,9 @@ export class State {
         this.deadlines.add(holds.lease_id, holds.granted_at + after.max_runtime_ms);
     }
   }
+}
+
+function isSame(one: MetaRecord, other: MetaRecord): boolean {
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]) as Set<keyof MetaRecord>;
+  return [...names].every((name) => JSON.stringify(one[name]) === JSON.stringify(other[name]));
 }

@@ -6,6 +6,7 @@ import { clusterRoutes } from "./routes/cluster.ts";
 import { descriptionRoutes } from "./routes/description.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { leaseRoutes } from "./routes/leases.ts";
+import { memberRoutes } from "./routes/members.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { submissionRoutes } from "./routes/submissions.ts";
 import { taskRoutes } from "./routes/tasks.ts";
@@ -14,6 +15,7 @@ import { workerRoutes } from "./routes/workers.ts";
 export const routes: readonly Route[] = [
   ...clusterRoutes,
   ...bulkRoutes,
+  ...memberRoutes,
   ...submissionRoutes,
   ...taskRoutes,
   ...workerRoutes,

@@ -30,6 +30,7 @@ export const TABLES: readonly Table[] = [
   "ended",
   "operations",
   "operation_order",
+  "system_events",
   "commands",
   "meta",
 ];
