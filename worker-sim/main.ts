@@ -32,12 +32,27 @@ async function main(argv: readonly string[]): Promise<void> {
     }
     case "status": {
       const { showStatus } = await import("./commands/status.ts");
-      await showStatus(stateRoot(invocation.state), invocation.replicas);
+      await showStatus(stateRoot(invocation.state), invocation);
       return;
     }
     case "fault": {
       const { setFault } = await import("./commands/fault.ts");
       await setFault(stateRoot(invocation.state), invocation);
+      return;
+    }
+    case "submit":
+    case "watch": {
+      const { submit, watch } = await import("./commands/submit.ts");
+      if (invocation.type === "submit") await submit(stateRoot(invocation.state), invocation);
+      else await watch(stateRoot(invocation.state), invocation);
+      return;
+    }
+    case "tasks":
+    case "workers":
+    case "cluster":
+    case "events": {
+      const { showList } = await import("./commands/lists.ts");
+      await showList(stateRoot(invocation.state), invocation);
       return;
     }
     case "logs": {

@@ -3,7 +3,7 @@
  */
 import { z } from "zod";
 
-const LOCATION_HINTS = [
+export const LOCATION_HINTS = [
   "wnam",
   "enam",
   "sam",

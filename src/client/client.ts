@@ -10,8 +10,13 @@ import type {
 } from "../api/operations.ts";
 import type {
   AttemptView,
+  BatchItem,
+  BatchSubmitted,
+  BulkDone,
+  BulkRequest,
   List,
   MerkleSubmission,
+  proofFiles,
   Submission,
   TaskAnswer,
   TaskChanged,
@@ -57,9 +62,11 @@ export interface WriteOptions extends CallOptions {
 }
 
 export interface TaskFilter extends ReadOptions {
+  /** One or several, separated by commas. */
   readonly status?: string;
   readonly circuit?: string;
   readonly worker_id?: string;
+  readonly tag?: string;
   readonly limit?: number;
   readonly cursor?: string;
 }
@@ -75,8 +82,15 @@ export interface TaskCalls {
   cancel(task_id: string, options?: CallOptions): Promise<TaskChanged>;
   /** A task that ended without a proof waits again, with one more attempt; one that waits for its time is due. */
   retry(task_id: string, options?: CallOptions): Promise<TaskChanged>;
-  /** The proof alone, in snarkjs' form. */
-  proof(task_id: string, options?: ReadOptions): Promise<unknown>;
+  /** Up to 500 at once, of any circuits; each item has its own result. */
+  batch(items: readonly BatchItem[], options?: WriteOptions): Promise<BatchSubmitted>;
+  /** Cancels or retries whatever a filter finds: up to 10,000 tasks, then `remaining` says how many there still are. */
+  bulk(request: BulkRequest, options?: CallOptions): Promise<BulkDone>;
+  /** The proof alone, in snarkjs' form, or what else snarkjs needs to verify it. */
+  proof(
+    task_id: string,
+    options?: ReadOptions & { readonly file?: (typeof proofFiles)[number] },
+  ): Promise<unknown>;
   /** Until the task has ended, or `timeout_ms` (60 s) is over: then the task as it stands is returned. */
   wait(task_id: string, options?: ReadOptions & { readonly timeout_ms?: number }): Promise<TaskAnswer>;
 }

@@ -60,7 +60,13 @@ export function createClient(options: ClientOptions): Client {
       attempts: (task_id, options = {}) =>
         get(at`/api/v1/tasks/${task_id}/attempts` + query({ consistency: options.consistency }), options),
       proof: (task_id, options = {}) =>
-        get(at`/api/v1/tasks/${task_id}/proof` + query({ consistency: options.consistency }), options),
+        get(
+          at`/api/v1/tasks/${task_id}/proof` +
+            query({ consistency: options.consistency, file: options.file }),
+          options,
+        ),
+      batch: (items, options) => create("/api/v1/tasks/batch", { items }, options),
+      bulk: async (request, options) => json(await post("/api/v1/tasks/bulk", request, options)),
       cancel: async (task_id, options) =>
         json(await post(at`/api/v1/tasks/${task_id}/cancel`, undefined, options)),
       retry: async (task_id, options) =>

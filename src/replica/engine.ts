@@ -5,7 +5,7 @@
  */
 import type { Command, Refused } from "../coordinator/commands.ts";
 import { type Backlog, type Coordinator, knows } from "../coordinator/index.ts";
-import type { Raft, Ready } from "../raft/index.ts";
+import type { Raft, Ready, StableConfiguration } from "../raft/index.ts";
 import { Application } from "./application.ts";
 import { Batches } from "./batches.ts";
 import { Chain } from "./chain.ts";
@@ -16,12 +16,15 @@ import { declinedBy, startCore } from "./core.ts";
 import { Duties } from "./duties.ts";
 import { Intake } from "./intake.ts";
 import { Members } from "./members.ts";
+import { type ChangeAnswer, Membership } from "./membership.ts";
+import { idOf, nameOf } from "./names.ts";
 import type { Observation } from "./observations.ts";
-import { idOf, nameOf, Peers, type PeersOptions } from "./peers.ts";
+import { Peers, type PeersOptions } from "./peers.ts";
 import type { ProposeAnswer } from "./proposals.ts";
 import { type Grant, Reads } from "./reads.ts";
 import { Reigns } from "./reigns.ts";
 import type {
+  Change,
   Declined,
   HeartbeatResult,
   Leadership,
@@ -46,12 +49,15 @@ export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachab
   readonly abort: (reason: string) => void;
   readonly log: (text: string) => void;
   readonly observe: (observation: Observation) => void;
+  /** This replica accepts nothing new from clients until then. */
+  readonly retire: (until: number) => void;
 }
 
 export class Engine {
   readonly raft: Raft<Command>;
   readonly peers: Peers;
   readonly members: Members;
+  readonly #membership: Membership;
   readonly chain: Chain;
   readonly batches: Batches;
   readonly reigns: Reigns;
@@ -71,7 +77,8 @@ export class Engine {
   constructor(options: EngineOptions) {
     const { configuration, founding } = options;
     this.#options = options;
-    this.#application = new Application(options.store);
+    const founded: StableConfiguration = { type: "stable", voters: founding.members.map(idOf), learners: [] };
+    this.#application = new Application(options.store, founded);
     this.chain = new Chain(configuration.invocation, options.now(), () => this.event(() => {}));
     this.#clock = new EngineClock({
       now: options.now,
@@ -86,7 +93,7 @@ export class Engine {
     });
     this.raft = startCore({
       ...options,
-      founded: { type: "stable", voters: founding.members.map(idOf), learners: [] },
+      founded,
       now: options.now(),
     });
     this.checkpoints = new Checkpoints({
@@ -124,6 +131,18 @@ export class Engine {
       raft: this.raft,
       peers: this.peers,
       reigns: this.reigns,
+    });
+    this.#membership = new Membership({
+      ...options,
+      ...configuration,
+      raft: this.raft,
+      coordinator: () => this.coordinator,
+      members: this.members,
+      peers: this.peers,
+      batches: this.batches,
+      event: (input) => this.event(input),
+      confirm: () => this.grantAsLeader(),
+      notLeader: () => this.notLeader(),
     });
     this.subscribers = new Subscribers({ feed: () => this.coordinator.feed, now: options.now });
     this.tail = new Tail({
@@ -232,6 +251,12 @@ export class Engine {
     return this.#duty((duties) => duties.heartbeat(beat));
   }
 
+  /** Of the leader. Answers when the change is committed, or why it is not made. */
+  change(change: Change): Promise<ChangeAnswer> {
+    this.#options.store.touch();
+    return this.#membership.change(change);
+  }
+
   /** An index whose state makes a read linearizable, from a quorum round of this leader. */
   grantAsLeader(): Promise<Grant> {
     this.#options.store.touch();
@@ -277,6 +302,8 @@ export class Engine {
       ...(leader === undefined ? {} : { leader: nameOf(leader) }),
       leads: role === "leader",
       ready: this.reigns.duties !== undefined && this.members.reachesMajority,
+      members: [...new Set(this.members.ids.map(nameOf))],
+      members_index: this.coordinator.configuredIndex,
     };
   }
 
@@ -299,6 +326,7 @@ export class Engine {
   #abandon(queued: Declined, appended: string): void {
     this.reigns.layDown(queued);
     this.batches.abandon(queued, appended);
+    this.#membership.abandon(appended);
   }
 
   #duty<Result>(duty: (duties: Duties, now: number) => Result): Result | Declined {
@@ -366,6 +394,7 @@ export class Engine {
         ready.committed,
         (applied) => this.batches.applied(applied.index, applied.term, () => applied),
         (entry) => {
+          this.#membership.passed(entry);
           if (entry.type === "barrier") this.reigns.barrier(this.raft.status, entry.term, entry.index);
         },
       );
@@ -388,6 +417,7 @@ export class Engine {
     return new Duties({
       coordinator: this.coordinator,
       lease_ms: configuration.lease_ms,
+      retention_ms: configuration.retention_ms,
       clock: now,
       propose: (command) => this.batches.enqueue(command),
       wake: () => this.event(() => {}),

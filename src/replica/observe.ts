@@ -4,7 +4,7 @@
  */
 import { type Configuration, replicaNames } from "../api/configuration.ts";
 import type { Engine } from "./engine.ts";
-import { nameOf } from "./peers.ts";
+import { nameOf } from "./names.ts";
 import type { Store } from "./store.ts";
 
 export interface ReplicaView {
@@ -52,8 +52,10 @@ export function partitionState(view: ReplicaView): "healthy" | "recovering" | "p
 function addressOf(name: string | undefined, configuration: Configuration): string {
   if (name === undefined) return "";
   const { local_port_base } = configuration;
-  if (local_port_base === undefined) return name;
-  return `${name}:${local_port_base + replicaNames(configuration).indexOf(name)}`;
+  const place = replicaNames(configuration).indexOf(name);
+  // Only the founding replicas have ports of their own.
+  if (local_port_base === undefined || place < 0) return name;
+  return `${name}:${local_port_base + place}`;
 }
 
 function reasonOf(view: ReplicaView): string | undefined {
@@ -87,6 +89,10 @@ export function healthOf(view: ReplicaView): Record<string, unknown> {
       commit_index: status?.commit ?? 0,
       applied_index: engine?.appliedIndex ?? 0,
       last_log_index: view.store.log.lastIndex,
+      configuration: status?.configuration?.type ?? "none",
+      ...(status?.role === "leader" && status.successor !== undefined
+        ? { transferring_to: nameOf(status.successor) }
+        : {}),
       partition_state: partitionState(view),
     },
     workers: counts?.workers ?? { total: 0, active: 0, suspect: 0, dead: 0 },
@@ -115,6 +121,7 @@ export function statusOf(view: ReplicaView): Record<string, unknown> {
     current_term: status?.term ?? 0,
     event_count: engine?.coordinator.eventCount ?? 0,
     role: status?.role ?? "blank",
+    configuration: status?.configuration?.type ?? "none",
     commit_index: status?.commit ?? 0,
     applied_index: engine?.appliedIndex ?? 0,
     first_log_index: store.log.firstIndex,

@@ -4,8 +4,8 @@
  */
 import type { Status } from "../raft/index.ts";
 import type { Duties } from "./duties.ts";
+import { nameOf } from "./names.ts";
 import type { Observation } from "./observations.ts";
-import { nameOf } from "./peers.ts";
 
 interface Place {
   readonly role: Status["role"];

@@ -5,16 +5,19 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Configuration, parseConfiguration } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
-import type { Founding } from "./birth.ts";
 import { checkVersion, encodeAnswer, FORMAT_VERSION, type PeerAnswer, type PeerBody } from "./codec.ts";
 import { Engine } from "./engine.ts";
 import { eventsOf, streamOperations } from "./events.ts";
-import { Founder } from "./founder.ts";
+import { Founder, type Told } from "./founder.ts";
+import { Link } from "./link.ts";
 import { metricsOf } from "./metrics.ts";
 import { Observations } from "./observations.ts";
 import { healthOf, statusOf } from "./observe.ts";
+import { type Order, Orders } from "./orders.ts";
+import { clusterOf } from "./overview.ts";
 import type {
   Answer,
+  Change,
   Declined,
   Ephemeral,
   ExportOperations,
@@ -37,6 +40,13 @@ export interface Env {
 
 const STREAMED: ReadonlySet<string> = new Set(["/events", "/operations"]);
 const STOPPED: Declined = { type: "stopped" };
+/** While it leads, another one is about to. */
+const RETIRED = {
+  type: "unavailable",
+  code: "removed",
+  detail: "this replica is being removed from the group and accepts nothing more",
+  retry_after_ms: 100,
+} as const satisfies Declined;
 /** How long a read waits for this replica to catch up with the index it was granted. */
 const CATCH_UP_MS_MAX = 2000;
 
@@ -48,14 +58,18 @@ function declined(path: string, refusal: Declined): Response {
 export class Replica extends DurableObject<Env> {
   readonly #configuration: Configuration;
   readonly #stubs: ReplicaNamespace;
-  readonly #store: Store;
+  #store: Store;
   /** Outlives the engine: a stream goes on while the replica is stopped and started. */
   readonly #observations = new Observations();
+  readonly #link = new Link(() => this.#fault);
+  #orders = new Orders();
   #engine: Engine | undefined;
   #fault: FaultState;
   #founder: Founder | undefined;
   #deafen: () => void = () => {};
   #clock = 0;
+  /** Senders and addressees whose messages are known not to be for this replica. */
+  readonly #dropped = new Set<string>();
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -77,11 +91,22 @@ export class Replica extends DurableObject<Env> {
     engine?.chain.entered(this.#now());
     if (path.startsWith("/peer")) {
       if (this.#fault.isolated) return new Response("isolated", { status: 503 });
-      return this.#peer(path, request, founder, engine);
+      const degraded = this.#link.degraded;
+      if (degraded && !(await this.#link.passes())) return new Response("lost", { status: 503 });
+      const response = await this.#peer(path, request, founder, engine);
+      if (degraded && !(await this.#link.passes())) return new Response("lost", { status: 503 });
+      return response;
     }
     const body: unknown = await request.json();
     if (path === "/observe") return this.#observe(body as Observe, founder, engine);
     if (!engine) return declined(path, founder.declined);
+    if (path === "/membership") return Response.json(await engine.change(body as Change));
+    if (this.#orders.retired(this.#now())) return declined(path, RETIRED);
+    return this.#orders.during(() => this.#serve(path, body, engine));
+  }
+
+  /** What clients want. */
+  async #serve(path: string, body: unknown, engine: Engine): Promise<Response> {
     switch (path) {
       case "/propose": {
         const { command, wait_ms } = body as Propose;
@@ -174,13 +199,15 @@ export class Replica extends DurableObject<Env> {
       name: this.#name,
       store: this.#store,
       namespace: this.#stubs,
-      fault: () => this.#fault,
+      link: this.#link,
       now: () => this.#now(),
       sync: () => this.ctx.storage.sync(),
       abort: (reason) => this.ctx.abort(reason),
-      blank: (name, incarnation) => void founder.inform(name, incarnation),
+      blank: (id, incarnation) => void founder.inform(id, incarnation),
       report: (text) => this.#log(`peers: ${text}`),
       log: (text) => this.#log(text),
+      retire: (until) => this.#orders.retire(until),
+      removed: () => this.#leave(),
       observe: (observation) => this.#observations.note(observation),
     });
     this.#engine = engine;
@@ -201,8 +228,13 @@ export class Replica extends DurableObject<Env> {
       return Response.json(founder.introduction);
     }
     if (path === "/peer/found") {
-      founder.hear((await request.json()) as Founding);
+      founder.hear((await request.json()) as Told);
       return Response.json({ v: FORMAT_VERSION });
+    }
+    if (path === "/peer/member") {
+      const order = (await request.json()) as Order;
+      this.#store.touch();
+      return Response.json(this.#orders.take(order, founder, this.#now(), () => this.#leave()));
     }
     const { founding, id } = founder;
     if (!engine || !founding) {
@@ -213,8 +245,14 @@ export class Replica extends DurableObject<Env> {
     checkVersion(`message of ${body.from}`, body);
     if (body.founding_id !== founding.founding_id || body.to !== id) {
       const detail = `it is ${id} of founding ${founding.founding_id}; the message was for ${body.to} of ${body.founding_id}`;
-      this.#log(`peers: dropped a message of ${body.from}: ${detail}`);
+      if (!this.#dropped.has(body.from + body.to)) {
+        this.#dropped.add(body.from + body.to);
+        this.#log(`peers: messages of ${body.from} are dropped: ${detail}`);
+      }
       return Response.json({ v: FORMAT_VERSION, type: "mismatch", detail } satisfies PeerAnswer);
+    }
+    if (engine.coordinator.member(body.from)?.role === "removed") {
+      return Response.json({ v: FORMAT_VERSION, type: "removed" } satisfies PeerAnswer);
     }
     // Reading the body was an await: a fault may have come in between.
     if (this.#engine !== engine || this.#fault.isolated) return new Response("gone", { status: 503 });
@@ -231,6 +269,20 @@ export class Replica extends DurableObject<Env> {
     if (body.answer === "response") return new Response(encodeAnswer(messages, engine.subscribers.listening));
     if (messages.length > 0) void engine.peers.post(body.from, messages);
     return new Response(encodeAnswer([], engine.subscribers.listening));
+  }
+
+  /** This replica was removed: it forgets that it ever took part, and may come back as another one. */
+  #leave(): void {
+    const { founding, incarnation } = this.#born();
+    if (!founding) return;
+    const { founding_id } = founding;
+    this.#log(`birth: removed from the group founding_id=${founding_id} incarnation=${incarnation}`);
+    this.#engine?.close({ ...RETIRED, detail: "this replica was removed from the group" });
+    this.#engine = undefined;
+    this.#founder = undefined;
+    this.#store.leave({ founding_id, incarnation });
+    this.#store = new Store(this.ctx.storage);
+    this.#orders = new Orders();
   }
 
   async #readable(engine: Engine, consistency: Read["consistency"]): Promise<Declined | undefined> {
@@ -274,7 +326,9 @@ export class Replica extends DurableObject<Env> {
           ? statusOf(view)
           : what === "metrics"
             ? metricsOf(view)
-            : (engine?.leadership ?? { name: view.name, term: 0, leads: false, ready: false });
+            : what === "cluster"
+              ? clusterOf(view)
+              : (engine?.leadership ?? { name: view.name, term: 0, leads: false, ready: false });
     return Response.json({
       type: "answer",
       applied_index: engine?.appliedIndex ?? 0,

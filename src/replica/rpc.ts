@@ -10,6 +10,7 @@
  * | `/heartbeat` | {@link WorkerHeartbeat} | {@link Answer}, {@link RefusedAnswer} or {@link Declined} |
  * | `/read`      | {@link Read}       | {@link Answer} or {@link Declined}        |
  * | `/events`    | {@link ReadEvents} | the public body of `GET /events`, streamed, with header `x-raft-applied-index`; {@link Compacted}; or {@link Declined} with status 409 |
+ * | `/membership` | {@link Change}    | {@link Changed}, {@link ChangeRefused} or {@link Declined}; of the leader |
  * | `/ephemeral` | {@link Ephemeral}  | {@link Answer} of the leader, or {@link Declined} |
  * | `/operations` | {@link ExportOperations} | every operation as JSON lines, streamed, headers as above; or {@link Declined} with status 409 |
  * | `/observe`   | {@link Observe}    | {@link Answer} or {@link Declined}; never waits for a leader, never wakes anybody |
@@ -67,6 +68,7 @@ export type {
   Page,
   Query,
   QueryAnswers,
+  TaskFilter,
   TaskView,
 } from "../coordinator/views.ts";
 
@@ -110,7 +112,35 @@ export interface ExportOperations {
 }
 
 export interface Observe {
-  readonly what: "health" | "status" | "metrics" | "leadership";
+  readonly what: "health" | "status" | "metrics" | "leadership" | "cluster";
+}
+
+/** A change of who takes part, or of who leads. */
+export type Change =
+  | { readonly change: "add"; readonly node_id: ReplicaName; readonly location_hint?: string }
+  | { readonly change: "promote" | "remove"; readonly node_id: ReplicaName }
+  /** Without `to`: whoever holds the most. */
+  | { readonly change: "transfer"; readonly to?: ReplicaName };
+
+export type Changed =
+  /** In force and committed since `log_index`; a change that was in force before names its own entry. */
+  | { readonly type: "changed"; readonly node_id: ReplicaName; readonly log_index: number }
+  | { readonly type: "transferred"; readonly leader: ReplicaName; readonly term: number };
+
+/** Nothing was changed. */
+export interface ChangeRefused {
+  readonly type: "change-refused";
+  readonly code:
+    | "member-unknown"
+    | "member-exists"
+    | "member-of-another-group"
+    | "not-a-voter"
+    | "learner-behind"
+    | "removal-unsafe"
+    | "change-in-progress"
+    | "replica-unreachable"
+    | "transfer-failed";
+  readonly detail: string;
 }
 
 /** Result of observing `leadership`. */
@@ -121,6 +151,9 @@ export interface Leadership {
   readonly leads: boolean;
   /** A write could commit now: leads, term established, heard from a majority within the loyalty period. */
   readonly ready: boolean;
+  /** Who takes part since the entry `members_index`, as far as this replica has applied the log. */
+  readonly members?: readonly ReplicaName[];
+  readonly members_index?: number;
 }
 
 export interface Fault {
@@ -157,6 +190,7 @@ export type Declined =
         | "overloaded"
         | "not-founded"
         | "storage-lost"
+        | "removed"
         | "too-large"
         | "version-unknown";
       readonly detail: string;

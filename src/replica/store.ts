@@ -45,6 +45,8 @@ interface StateValues {
   founding: Founding;
   vote: { readonly v: number; readonly term: Term; readonly vote?: string; readonly leader?: string };
   fault: FaultState & { readonly v: number };
+  /** Of a replica that was removed: it takes no part in any founding, until it is added again. */
+  former: { readonly v: number; readonly founding_id: string; readonly incarnation: string };
   checkpoint: CheckpointState;
   log_start: LogPosition & { readonly v: number };
 }
@@ -97,6 +99,20 @@ export class Store {
     ).rowsWritten;
   }
 
+  /**
+   * Forgets identity, log, votes and founding in one step: what comes back is another replica. This object must not be
+   * used any more.
+   */
+  leave(former: Omit<StateValues["former"], "v">): void {
+    this.#storage.transactionSync(() => {
+      this.#staged?.drop();
+      new Generation(this.#sql, this.#generation).drop();
+      this.#sql.exec("DELETE FROM log");
+      this.#sql.exec("DELETE FROM state WHERE key <> 'fault'");
+      this.setState("former", former);
+    });
+  }
+
   hardState(): HardState {
     const stored = this.state("vote");
     return {
@@ -114,6 +130,11 @@ export class Store {
 
   /** Writes one batch of the core's work, atomically. */
   write(persist: Persist<Command>): void {
+    if (persist.hardState?.rounds !== undefined) {
+      throw new Error(
+        `reserved rounds (${persist.hardState.rounds}) are not stored: resumeLeadership must stay off`,
+      );
+    }
     const before = this.#durable;
     this.#storage.transactionSync(() => {
       const { snapshot, entries, hardState } = persist;

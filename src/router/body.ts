@@ -83,10 +83,15 @@ function parse(bytes: Uint8Array): Body<unknown> {
   }
 }
 
-/** The body as JSON: 413 above `limit` bytes, 400 if it is no JSON. */
-export async function readJson(request: Request, limit: number = BODY_BYTES_MAX): Promise<Body<unknown>> {
+/** The body as JSON: 413 above `limit` bytes, 400 if it is no JSON. `empty` stands for a body that is left out. */
+export async function readJson(
+  request: Request,
+  limit: number = BODY_BYTES_MAX,
+  empty?: object,
+): Promise<Body<unknown>> {
   const bytes = await readBytes(request, limit);
   if (bytes === undefined) return tooLarge(limit);
+  if (bytes.byteLength === 0 && empty !== undefined) return { ok: true, value: empty, bytes };
   if (bytes.byteLength === 0) return invalidBody("the body is empty; it must be a JSON object");
   return parse(bytes);
 }

@@ -10,6 +10,8 @@ export interface Group {
   readonly loyalty_ms: number;
   /** The replica believed to lead, shared by all requests of the isolate. */
   readonly hint: { leader: ReplicaName | undefined };
+  /** Told what every replica asked says. */
+  readonly learn: (seen: Leadership) => void;
   readonly log: (event: Omit<LogEvent, "replica">) => void;
 }
 
@@ -46,6 +48,7 @@ export function probeLeader(
         if (answer.type === "answer") {
           answered += 1;
           const view = (answer.value as Answer<Leadership>).result;
+          group.learn(view);
           if (best === undefined || better(view, best)) best = view;
         }
         if (settled === group.names.length || (answered >= majority && best?.leads === true)) resolve(best);

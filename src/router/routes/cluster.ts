@@ -10,7 +10,7 @@ import * as declared from "../declarations/cluster.ts";
 import { httpMetrics } from "../http-metrics.ts";
 
 /** On its own routes the replica's; else the leader's, and without one that of any replica that answers. */
-async function observe<Value>(context: RequestContext, what: Observe["what"]): Promise<Result<Value>> {
+export async function observe<Value>(context: RequestContext, what: Observe["what"]): Promise<Result<Value>> {
   const { cluster, own } = context;
   if (own !== undefined) return cluster.observe<Value>(own, what);
   const found = await cluster.leadership();
@@ -79,6 +79,7 @@ function endpoints(): readonly string[] {
     "/api/v1/tasks",
     "/api/v1/workers",
     "/api/v1/circuits",
+    "/api/v1/cluster",
     "/replicas/{id}/health",
     "/openapi.json",
     "/docs",
@@ -89,7 +90,7 @@ async function injectFault(context: RequestContext): Promise<Response | Problem>
   const replica = context.params.replica ?? "";
   if (!context.configuration.faults)
     return problem("not-found", "there is nothing here: fault routes are off");
-  if (!context.cluster.names.includes(replica)) {
+  if (!(await context.cluster.knows(replica))) {
     return problem(
       "replica-unknown",
       `there is no replica ${replica}; there are ${context.cluster.names.join(", ")}`,
