@@ -49,7 +49,12 @@ export function answering(status: number, body: object = {}, headers: Record<str
   };
 }
 
-export function failing(status: number, code: string, retryable: boolean, headers: Record<string, string> = {}) {
+export function failing(
+  status: number,
+  code: string,
+  retryable: boolean,
+  headers: Record<string, string> = {},
+) {
   const body = { status, code, retryable, detail: `it is ${code}`, request_id: "r-9" };
   return answering(status, body, { "content-type": "application/problem+json", ...headers });
 }
@@ -62,4 +67,3 @@ export async function errorOf(promise: Promise<unknown>): Promise<ClientError> {
   expect(error).toBeInstanceOf(ClientError);
   return error as ClientError;
 }
-
