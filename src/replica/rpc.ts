@@ -69,6 +69,7 @@ export type {
   Page,
   Query,
   QueryAnswers,
+  TaskFilter,
   TaskView,
 } from "../coordinator/views.ts";
 
