@@ -7,7 +7,7 @@ import type { AttemptRecord, Instant, OperationRecord, TaskRecord, WorkerRecord 
 
 interface CommandBase {
   /** Which meaning its type has: `versions.ts` knows them. */
-  readonly v: 1 | 2;
+  readonly v: 1 | 2 | 3;
   /** Repeating a command under the same id within 60 s of entry time changes nothing and gives the first answer. */
   readonly id: string;
 }
