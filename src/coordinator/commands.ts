@@ -223,6 +223,8 @@ export interface LeaseGrant {
   readonly blinding: string;
   readonly public_inputs: readonly string[];
   readonly granted_at: Instant;
+  /** Known to the leader alone, which adds it when it answers. */
+  readonly expires_at?: Instant;
   readonly max_runtime_ms?: number;
 }
 

@@ -31,8 +31,11 @@ export interface Liveness {
   due(now: Instant): readonly CommandBody[];
   /** When `due` has something to look at again. */
   readonly nextDue: Instant | undefined;
-  /** Last heartbeat of the holder + 2 × `lease_ms`; undefined for a lease that is not current. */
-  expiresAt(lease_id: string): Instant | undefined;
+  /**
+   * When a lease goes back unless a heartbeat lists it: last heartbeat of the holder + 2 × `lease_ms`, sooner if that left
+   * it out. Undefined for a lease that is not current.
+   */
+  expiresAt(lease_id: string, now: Instant): Instant | undefined;
 }
 
 interface Watched {
@@ -273,13 +276,13 @@ export function createLiveness(options: {
       return times.length === 0 ? undefined : Math.min(...times);
     },
 
-    expiresAt(lease_id) {
+    expiresAt(lease_id, now) {
       const lease = coordinator.lease(lease_id);
       if (!lease?.current) return undefined;
       const { worker_id, boot_id, granted_at } = lease.attempt;
       const watched = watched_by_id.get(worker_id);
-      const beat = watched?.boot_id === boot_id ? watched.beat : options.now;
-      return Math.max(beat, granted_at) + 2 * lease_ms;
+      if (watched?.boot_id === boot_id) return deadline(watched, lease, now);
+      return Math.max(options.now, granted_at) + 2 * lease_ms;
     },
   };
 }
