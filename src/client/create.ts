@@ -7,6 +7,8 @@ import type { CallOptions, Client, ClientOptions, ReadOptions, WriteOptions } fr
 import { ClientError } from "./errors.ts";
 
 const WAIT_TIMEOUT_MS = 60_000;
+/** A removal lets the member finish first. */
+const REMOVAL_MS = 40_000;
 
 function query(parameters: Readonly<Record<string, string | number | undefined>>): string {
   const search = new URLSearchParams();
@@ -132,6 +134,33 @@ export function createClient(options: ClientOptions): Client {
       list: ({ after, limit, consistency, ...options } = {}) =>
         get(`/events${query({ after, limit, consistency })}`, options),
     },
+    operations: {
+      async put(operation_id, operation, { wait, signal, retry_for_ms } = {}) {
+        const path = at`/api/v1/operations/${operation_id}` + query({ wait });
+        return json(await channel({ method: "PUT", path, body: operation, signal, retry_for_ms }));
+      },
+      get: (operation_id, options = {}) =>
+        get(at`/api/v1/operations/${operation_id}` + query({ consistency: options.consistency }), options),
+    },
+    circuits: {
+      list: (options) => get("/api/v1/circuits", options),
+      get: (circuit, options) => get(at`/api/v1/circuits/${circuit}`, options),
+      verify: async (check, options) => json(await post("/api/v1/proofs/verify", check, options)),
+    },
+    cluster: {
+      get: (options) => get("/api/v1/cluster", options),
+      add: async (member, options) => json(await post("/api/v1/cluster/members", member, options)),
+      promote: async (node_id, options) =>
+        json(await post(at`/api/v1/cluster/members/${node_id}/promote`, undefined, options)),
+      async remove(node_id, { signal, retry_for_ms } = {}) {
+        const path = at`/api/v1/cluster/members/${node_id}`;
+        const wait_ms = REMOVAL_MS;
+        return json(await channel({ method: "DELETE", path, wait_ms, signal, retry_for_ms }));
+      },
+      transferLeadership: async (to, options) =>
+        json(await post("/api/v1/cluster/leader/transfer", to === undefined ? {} : { to }, options)),
+    },
+    service: (options) => get("/", options),
     health: (replica, options) =>
       get(replicaPath(replica, "/health"), { retry_for_ms: 0, ...options }, { accept: isHealth }),
     status: (replica, options) => get(replicaPath(replica, "/status"), { retry_for_ms: 0, ...options }),

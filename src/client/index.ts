@@ -1,9 +1,12 @@
 /** The typed client of the HTTP contract, for the pool, the command line and anybody else. Needs nothing but `fetch`. */
 export type {
   CallOptions,
+  CircuitCalls,
   Client,
   ClientOptions,
+  ClusterCalls,
   EventCalls,
+  OperationCalls,
   ReadOptions,
   TaskCalls,
   TaskFilter,
