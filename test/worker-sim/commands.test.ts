@@ -113,6 +113,26 @@ test("tasks, workers and cluster show what there is, for people and for programs
   expect(output.match(/ leader /g)).toHaveLength(1);
 });
 
+test("smoke goes through a deployment step by step, and says at which it fails", async () => {
+  const passed = await troika(["smoke", cluster.url]);
+  expect([passed.code, passed.errors]).toEqual([0, ""]);
+  for (const step of ["alive", "closed", "ready", "replicas", "write", "read", "proof", "passed"])
+    expect(passed.output).toMatch(new RegExp(`^ +\\d+\\.\\ds  ${step} `, "m"));
+  expect(passed.output).toContain("verified here with the key of this checkout");
+
+  await cluster.fault("coordinator-2", "stop");
+  const failed = await troika(["smoke", cluster.url, "--no-proof", "--timeout", "1", "--json"]);
+  expect([failed.code, failed.errors]).toEqual([
+    1,
+    expect.stringMatching(/^troika: replicas: .*coordinator-2/),
+  ]);
+  expect(JSON.parse(failed.output)).toMatchObject({ ok: false, failed: "replicas" });
+  await cluster.fault("coordinator-2", "start");
+
+  const plain = await troika(["smoke", "http://troika.example.com"]);
+  expect([plain.code, plain.errors]).toEqual([1, expect.stringContaining("is not https")]);
+});
+
 test("events are one a line, from where one left off, and followed as they come", async () => {
   for (const name of ["A", "B", "C"]) {
     expect((await cluster.post("/events", event("Seen", { name }))).status).toBe(200);
