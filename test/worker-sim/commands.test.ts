@@ -106,10 +106,10 @@ test("tasks, workers and cluster show what there is, for people and for programs
   expect(await json("workers", "pool-of-the-commands")).toMatchObject({ state: "active" });
   expect((await troika(["workers"])).output).toMatch(/pool-of-the-commands +active +\d\/\d/);
   const seen = await json("cluster");
-  expect(seen).toMatchObject({ health: { status: "healthy" } });
+  expect(seen).toMatchObject({ health: { status: "healthy" }, group: { voters: 3, warnings: [] } });
   expect(seen.replicas).toHaveLength(3);
   const { output } = await troika(["cluster"]);
-  expect(output).toMatch(/^healthy\n1 of 1 workers active/);
+  expect(output).toMatch(/^healthy\n1 of 1 workers active.*\n3 vote, 2 must agree, 1 may fail\n/);
   expect(output.match(/ leader /g)).toHaveLength(1);
 });
 
