@@ -29,6 +29,7 @@ export const REMOTE_USAGE = `  npm run troika -- submit CIRCUIT INPUT     a task
   npm run troika -- workers [WORKER_ID]
   npm run troika -- cluster                  health, and every replica's own view
   npm run troika -- events [--after N] [-f]  Critical events, one a line
+      --system                               with -f: the system's own too
   npm run smoke -- URL [--no-proof]          whether a deployment does its work, step by step
       --url URL                              a coordinator elsewhere (TROIKA_URL; the token is TROIKA_TOKEN's)
       --json                                 for programs, with every command but logs and pool`;
@@ -136,10 +137,14 @@ export function remoteInvocation(type: RemoteCommand, args: readonly string[]): 
         ...TARGET_OPTIONS,
         after: { type: "string" },
         follow: { type: "boolean", short: "f" },
+        system: { type: "boolean" },
       } as const;
       const { values } = parsed(args, options, 0);
+      const { follow = false, system = false } = values;
+      if (system && !follow)
+        throw new UsageProblem("--system needs -f: the list has only what was submitted.");
       const after = wholeNumber("after", values.after, 0, Number.MAX_SAFE_INTEGER, 0);
-      return { type, after, follow: values.follow ?? false, json: values.json ?? false, ...target(values) };
+      return { type, after, follow, system, json: values.json ?? false, ...target(values) };
     }
     case "smoke": {
       const options = {

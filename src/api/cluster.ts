@@ -36,6 +36,9 @@ export const status = z
     applied_index: z.number(),
     first_log_index: z.number(),
     last_log_index: z.number(),
+    checkpoint_index: z
+      .number()
+      .describe("Everything up to this entry is in the tables; 0 before the first."),
     log_size: z.number(),
     partition_state: z.enum(["healthy", "recovering", "partitioned"]),
   })

@@ -62,3 +62,18 @@ export const clusterView = z
   })
   .meta({ id: "Cluster" });
 export type ClusterView = z.output<typeof clusterView>;
+
+export const checkpointsTaken = z
+  .object({
+    checkpoint_index: z
+      .number()
+      .describe("Every replica that answered has everything up to this entry in its tables."),
+    checkpoints: z.array(
+      z.union([
+        z.object({ node_id: z.string(), checkpoint_index: z.number() }),
+        z.object({ node_id: z.string(), code: z.string(), detail: z.string() }),
+      ]),
+    ),
+    request_id: z.string(),
+  })
+  .meta({ id: "Checkpoints" });

@@ -27,6 +27,7 @@ const kinds = {
   "lease-unknown": { status: 404, title: "Lease not found", retryable: false },
   "method-not-allowed": { status: 405, title: "Method not allowed", retryable: false },
   "lease-superseded": { status: 409, title: "Lease superseded", retryable: false },
+  "count-mismatch": { status: 409, title: "Not as many as expected", retryable: false },
   "task-conflict": { status: 409, title: "The task's status does not allow it", retryable: false },
   "boot-superseded": { status: 409, title: "Worker process superseded", retryable: false },
   "member-exists": { status: 409, title: "Member already", retryable: false },

@@ -104,6 +104,7 @@ const REPEATS_HARMLESSLY: ReadonlySet<Command["type"]> = new Set([
   "expire-lease",
   "set-worker-state",
   "advance-tasks",
+  "forget-tasks",
 ]);
 
 function keyOf({ scope, key }: ClientKey): string {

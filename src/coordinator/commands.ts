@@ -48,6 +48,13 @@ export interface SubmitTask extends CommandBase {
   };
   readonly client_key?: ClientKey;
 }
+/** Several submissions in one entry, each as if it came alone. */
+export interface SubmitBatch extends CommandBase {
+  readonly type: "submit-batch";
+  /** `index`: its place in the client's list, repeated in the outcome. */
+  readonly items: readonly { readonly index: number; readonly task: SubmitTask["task"] }[];
+  readonly client_key?: ClientKey;
+}
 /** Ends a task that is still open, whoever works on it. */
 export interface CancelTask extends CommandBase {
   readonly type: "cancel-task";
@@ -57,6 +64,19 @@ export interface CancelTask extends CommandBase {
 export interface RetryTask extends CommandBase {
   readonly type: "retry-task";
   readonly task_id: string;
+}
+/** The same to several tasks; one to which it cannot be done any more is passed over. */
+export interface ChangeTasks extends CommandBase {
+  readonly type: "change-tasks";
+  readonly action: TaskAction;
+  readonly task_ids: readonly string[];
+}
+export type TaskAction = "cancel" | "retry";
+/** Proposed by the leader: so many of the tasks that had ended before are forgotten, and their contents with them. */
+export interface ForgetTasks extends CommandBase {
+  readonly type: "forget-tasks";
+  readonly ended_before: Instant;
+  readonly limit: number;
 }
 /** Proposed by the leader: of the tasks whose delay or whose time is over, so many become pending or expire. */
 export interface AdvanceTasks extends CommandBase {
@@ -167,6 +187,9 @@ export interface PutOperation extends CommandBase {
 
 export type Command =
   | SubmitTask
+  | SubmitBatch
+  | ChangeTasks
+  | ForgetTasks
   | CancelTask
   | RetryTask
   | AdvanceTasks
@@ -221,6 +244,16 @@ export interface Refused {
   readonly detail: string;
 }
 
+export interface BatchOutcome {
+  readonly type: "batch-submitted";
+  readonly items: readonly {
+    readonly index: number;
+    readonly task_id: string;
+    readonly cached: boolean;
+    readonly status: TaskRecord["status"];
+  }[];
+}
+
 export type Outcome =
   | {
       readonly type: "submitted";
@@ -228,6 +261,8 @@ export type Outcome =
       readonly cached: boolean;
       readonly status: TaskRecord["status"];
     }
+  | BatchOutcome
+  | { readonly type: "tasks-changed"; readonly changed: number; readonly skipped: number }
   /** Cancelled or retried by hand; `status` is what it is now. */
   | { readonly type: "task-changed"; readonly task_id: string; readonly status: TaskRecord["status"] }
   | { readonly type: "registered"; readonly created: boolean; readonly leases: readonly LeaseGrant[] }

@@ -14,14 +14,22 @@ import {
   releaseLease,
   startLeases,
 } from "./apply-leases.ts";
-import { advanceTasks, cancelTask, retryTask, submitTask } from "./apply-tasks.ts";
+import {
+  advanceTasks,
+  cancelTask,
+  changeTasks,
+  forgetTasks,
+  retryTask,
+  submitBatch,
+  submitTask,
+} from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
 import { Feed, type FeedReader } from "./feed.ts";
 import { wouldGrant } from "./grant.ts";
 import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
 import { Operations } from "./operations.ts";
-import { leaseStanding, tasksPage, taskView, workersPage, workerView } from "./queries.ts";
+import { leaseStanding, taskView, workersPage, workerView } from "./queries.ts";
 import type {
   EventRecord,
   Instant,
@@ -33,6 +41,7 @@ import type {
 } from "./records.ts";
 import { noRoom } from "./room.ts";
 import { State } from "./state.ts";
+import { changeablePage, tasksPage } from "./task-pages.ts";
 import { knows } from "./versions.ts";
 import type { Backlog, Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
 
@@ -96,6 +105,8 @@ export interface Coordinator {
   readonly nextDue: Instant | undefined;
   /** When the first scheduled task becomes pending or the first task with a deadline expires: see `advance-tasks`. */
   readonly nextAdvance: Instant | undefined;
+  /** When the task ended that ended before all others: see `forget-tasks`. */
+  readonly firstEnded: Instant | undefined;
 
   /** Current leases of a worker, in the order in which they were granted. */
   leasesOf(worker_id: string): readonly LeaseView[];
@@ -152,6 +163,12 @@ export function createCoordinator({ records }: { readonly records: Records }): C
         }
         case "tasks":
           return tasksPage(state, query);
+        case "changeable":
+          return changeablePage(state, query);
+        case "batch": {
+          const outcome = answers.ofKey(query.client_key)?.outcome;
+          return outcome?.type === "batch-submitted" || outcome?.type === "refused" ? outcome : null;
+        }
         case "lease": {
           const lease = state.lease(query.lease_id);
           return lease === undefined ? null : leaseStanding(lease);
@@ -203,6 +220,9 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     get nextDue() {
       return state.queue.nextDue;
     },
+    get firstEnded() {
+      return state.ended.first?.at;
+    },
     get nextAdvance() {
       const instants = [state.scheduled.first, state.expiries.first].flatMap((first) => first?.at ?? []);
       return instants.length === 0 ? undefined : Math.min(...instants);
@@ -230,6 +250,12 @@ function carryOut({ state, operations, register }: Parts, command: Command, plac
   switch (command.type) {
     case "submit-task":
       return submitTask(state, command, place);
+    case "submit-batch":
+      return submitBatch(state, command, place);
+    case "change-tasks":
+      return changeTasks(state, command);
+    case "forget-tasks":
+      return forgetTasks(state, command);
     case "cancel-task":
       return cancelTask(state, command);
     case "retry-task":

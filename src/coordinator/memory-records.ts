@@ -13,6 +13,7 @@ export function createMemoryRecords(): Records {
     content: new Map(),
     keys: new Map(),
     key_order: new Map(),
+    ended: new Map(),
     operations: new Map(),
     operation_order: new Map(),
     system_events: new Map(),
@@ -56,8 +57,8 @@ export function createMemoryRecords(): Records {
     live: (name) => table(name).entries(),
     *newestTasks(before = Number.POSITIVE_INFINITY) {
       for (let at = position(before) - 1; at >= 0; at--) {
-        const task = tables.tasks.get(arrivals[at]?.task_id ?? "");
-        if (task !== undefined) yield task;
+        const { sequence, task_id } = arrivals[at] as (typeof arrivals)[number];
+        yield { sequence, task: tables.tasks.get(task_id) };
       }
     },
   };

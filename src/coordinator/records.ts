@@ -50,7 +50,7 @@ export interface AttemptRecord {
 export interface TaskRecord {
   readonly v: 1;
   readonly task_id: string;
-  /** Log index of the submission: the order of arrival. */
+  /** The order of arrival: at least the log index of the submission, and more for the later ones of a batch. */
   readonly sequence: number;
   readonly circuit: string;
   readonly circuit_type: string;
@@ -217,6 +217,13 @@ export interface KeyEntry {
   readonly index: number;
 }
 
+/** A task that ended then and so; it may have been retried by hand since. */
+export interface EndedEntry {
+  readonly task_id: string;
+  readonly at: Instant;
+  readonly status: EndedStatus;
+}
+
 /** Some consecutive entries of a ring in one record, so that remembering a command does not cost a row. */
 export interface BucketRecord<Entry> {
   readonly v: 1;
@@ -248,6 +255,10 @@ export interface MetaRecord {
   readonly tasks_ended: Readonly<Record<EndedStatus, number>>;
   /** The highest version of a command applied so far; absent: 1. */
   readonly rules?: number;
+  /** The highest `sequence` of a task; absent: no more than the index of the last entry. */
+  readonly last_sequence?: number;
+  /** Counts entries, not buckets. */
+  readonly ended?: RingPosition;
   readonly command_answers: RingPosition;
   readonly key_order: RingPosition;
   readonly operation_order: RingPosition;
@@ -269,6 +280,8 @@ export interface RecordTypes {
   keys: AnswerRecord;
   /** Buckets of {@link KeyEntry} in order of arrival, by number. */
   key_order: BucketRecord<KeyEntry>;
+  /** Buckets of tasks in the order in which they ended, by number. */
+  ended: BucketRecord<EndedEntry>;
   operations: OperationRecord;
   /** Buckets of {@link OperationEntry} in order of their entries, by number. */
   operation_order: BucketRecord<OperationEntry>;
@@ -290,16 +303,25 @@ export interface RecordKey {
   readonly key: string;
 }
 
+/** A task in the order of arrival; without it where it has been forgotten. */
+export interface Arrival {
+  readonly sequence: number;
+  readonly task: TaskRecord | undefined;
+}
+
 /** Synchronous access to every record, wherever it lives. */
 export interface Records {
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined;
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void;
   delete(table: Table, key: string): void;
   /**
-   * All records that must be in memory for the state machine to work, in any order: at start-up only, and only of
+   * All records that must be in memory for the state machine to work, in any order and without reading any table: of
    * `tasks` (at least those that have not ended), `workers`, `members` and `commands`.
    */
   live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]>;
-  /** Tasks with a smaller `sequence` than `before` (default: all), newest first, read as the caller goes on. */
-  newestTasks(before?: number): Iterable<TaskRecord>;
+  /**
+   * Arrivals with a smaller `sequence` than `before` (default: all), newest first, read as the caller goes on. Tasks that
+   * are gone may be among them, so that whoever goes on can count what has been looked at.
+   */
+  newestTasks(before?: number): Iterable<Arrival>;
 }

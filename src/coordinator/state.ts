@@ -4,9 +4,11 @@
  */
 import { currentAttempt, findLease, hasEnded, isWaiting, taskOfLease } from "./attempts.ts";
 import { Deadlines } from "./deadlines.ts";
+import { EndedTasks } from "./ended.ts";
 import { type Happening, taskHappening, workerHappenings, workerRemoved } from "./happenings.ts";
 import { WaitingQueue } from "./queue.ts";
 import type {
+  Arrival,
   EndedStatus,
   Instant,
   MetaRecord,
@@ -37,6 +39,8 @@ const FRESH: MetaRecord = {
   key_order: NO_RING,
   operation_order: NO_RING,
   operation_bytes: 0,
+  last_sequence: 0,
+  ended: NO_RING,
   system_events: NO_RING,
   events_forgotten: { seq: 0, log_index: 0 },
 };
@@ -57,12 +61,14 @@ export class State {
   events_forgotten: MetaRecord["events_forgotten"];
   assignments_failed: number;
   commands_refused: number;
+  readonly ended: EndedTasks;
   /** Since this state was built. */
   registrations = 0;
   readonly #records: Records;
   readonly #workers = new Map<string, WorkerRecord>();
   readonly #assigned: Map<string, number>;
   #assigned_before: number;
+  #last_sequence: number;
   #rules: number;
   readonly #by_status: Record<TaskStatus, number>;
   #backlog: Backlog = { tasks: 0, bytes: 0 };
@@ -83,13 +89,22 @@ export class State {
     this.#assigned_before = meta.tasks_assigned_before;
     this.#assigned = new Map(Object.entries(meta.tasks_assigned));
     this.#rules = meta.rules ?? 1;
+    this.#last_sequence = meta.last_sequence ?? 0;
+    this.ended = new EndedTasks(
+      {
+        get: (key) => this.get("ended", key),
+        put: (key, bucket) => this.put("ended", key, bucket),
+        delete: (key) => this.delete("ended", key),
+      },
+      meta.ended ?? NO_RING,
+    );
     this.queue = new WaitingQueue(this.#rules);
     this.#by_status = { scheduled: 0, pending: 0, assigned: 0, in_progress: 0, ...meta.tasks_ended };
     for (const [, worker] of records.live("workers")) {
       this.#workers.set(worker.worker_id, worker);
       this.workforce.setWorker(worker.worker_id, worker);
     }
-    for (const [, task] of records.live("tasks")) if (!hasEnded(task.status)) this.#index(undefined, task);
+    for (const task of this.openTasks()) this.#index(undefined, task);
   }
 
   /** Time of the last entry. Never runs backwards, though the clocks of two leaders may differ. */
@@ -134,8 +149,19 @@ export class State {
     if (happening !== undefined) this.happened(happening);
   }
 
-  newestTasks(before?: number): Iterable<TaskRecord> {
+  /** For a task submitted by the entry with this index. */
+  nextSequence(index: number): number {
+    this.#last_sequence = Math.max(index, this.#last_sequence + 1);
+    return this.#last_sequence;
+  }
+
+  newestTasks(before?: number): Iterable<Arrival> {
     return this.#records.newestTasks(before);
+  }
+
+  /** In any order; none of them is read from a table. */
+  *openTasks(): Iterable<TaskRecord> {
+    for (const [, task] of this.#records.live("tasks")) if (!hasEnded(task.status)) yield task;
   }
 
   lease(lease_id: string): LeaseView | undefined {
@@ -261,10 +287,8 @@ export class State {
       | "system_forgotten"
     >,
   ): readonly RecordKey[] {
-    if (this.#changed.size === 0 && this.#now === (this.#records.get("meta", META) ?? FRESH).applied_time)
-      return [];
     const { completed, failed, cancelled, expired } = this.#by_status;
-    this.put("meta", META, {
+    const meta: MetaRecord = {
       v: 1,
       applied_time: this.#now,
       event_count: this.event_count,
@@ -275,8 +299,13 @@ export class State {
       commands_refused: this.commands_refused,
       tasks_ended: { completed, failed, cancelled, expired } satisfies Record<EndedStatus, number>,
       ...beside,
+      last_sequence: this.#last_sequence,
+      ended: this.ended.position,
       ...(this.#rules === 1 ? {} : { rules: this.#rules }),
-    });
+    };
+    // Some commands move counters alone.
+    if (this.#changed.size === 0 && isSame(meta, this.#records.get("meta", META) ?? FRESH)) return [];
+    this.put("meta", META, meta);
     const changed: RecordKey[] = [];
     for (const [table, keys] of this.#changed) for (const key of keys) changed.push({ table, key });
     this.#changed.clear();
@@ -297,6 +326,10 @@ export class State {
     if (before !== undefined) this.#by_status[before.status]--;
     this.#by_status[after.status]++;
     const was_open = before !== undefined && !hasEnded(before.status);
+    if (was_open && hasEnded(after.status)) {
+      const { task_id, status, completed_at: at = this.#now } = after;
+      this.ended.append({ task_id, at, status });
+    }
     const change = Number(!hasEnded(after.status)) - Number(was_open);
     if (change !== 0) {
       const { tasks, bytes } = this.#backlog;
@@ -327,4 +360,9 @@ export class State {
         this.deadlines.add(holds.lease_id, holds.granted_at + after.max_runtime_ms);
     }
   }
+}
+
+function isSame(one: MetaRecord, other: MetaRecord): boolean {
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]) as Set<keyof MetaRecord>;
+  return [...names].every((name) => JSON.stringify(one[name]) === JSON.stringify(other[name]));
 }

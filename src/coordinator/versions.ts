@@ -10,9 +10,12 @@ import type { Command } from "./commands.ts";
 
 const VERSIONS: Readonly<Record<Command["type"], Command["v"]>> = {
   "submit-task": 1,
+  "submit-batch": 1,
   "cancel-task": 1,
   "retry-task": 1,
+  "change-tasks": 1,
   "advance-tasks": 1,
+  "forget-tasks": 1,
   "register-worker": 1,
   "grant-leases": 2,
   "start-leases": 1,

@@ -417,6 +417,7 @@ export class Engine {
     return new Duties({
       coordinator: this.coordinator,
       lease_ms: configuration.lease_ms,
+      retention_ms: configuration.retention_ms,
       clock: now,
       propose: (command) => this.batches.enqueue(command),
       wake: () => this.event(() => {}),

@@ -18,6 +18,7 @@ import { clusterOf } from "./overview.ts";
 import type {
   Answer,
   Change,
+  CheckpointTaken,
   Declined,
   Ephemeral,
   ExportOperations,
@@ -136,7 +137,8 @@ export class Replica extends DurableObject<Env> {
         return Response.json(engine.ephemeral((body as Ephemeral).event) ?? this.#answer(engine, null));
       case "/checkpoint": {
         engine.event(() => void engine.checkpoints.take());
-        return Response.json(this.#answer(engine, { checkpoint_index: engine.checkpoints.index }));
+        const taken: CheckpointTaken = { checkpoint_index: engine.checkpoints.index };
+        return Response.json(this.#answer(engine, taken));
       }
       case "/operations": {
         const { consistency } = body as ExportOperations;

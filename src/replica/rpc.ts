@@ -12,6 +12,7 @@
  * | `/events`    | {@link ReadEvents} | the public body of `GET /events`, streamed, with header `x-raft-applied-index`; {@link Compacted}; or {@link Declined} with status 409 |
  * | `/membership` | {@link Change}    | {@link Changed}, {@link ChangeRefused} or {@link Declined}; of the leader |
  * | `/ephemeral` | {@link Ephemeral}  | {@link Answer} of the leader, or {@link Declined} |
+ * | `/checkpoint` | an empty object | {@link Answer} of {@link CheckpointTaken} or {@link Declined}; of this replica alone |
  * | `/operations` | {@link ExportOperations} | every operation as JSON lines, streamed, headers as above; or {@link Declined} with status 409 |
  * | `/observe`   | {@link Observe}    | {@link Answer} or {@link Declined}; never waits for a leader, never wakes anybody |
  * | `/fault`     | {@link Fault}      | {@link Answer}; passes while stopped      |
@@ -68,6 +69,7 @@ export type {
   Page,
   Query,
   QueryAnswers,
+  TaskFilter,
   TaskView,
 } from "../coordinator/views.ts";
 
@@ -140,6 +142,11 @@ export interface ChangeRefused {
     | "replica-unreachable"
     | "transfer-failed";
   readonly detail: string;
+}
+
+/** Everything up to the entry `checkpoint_index` is in this replica's tables. */
+export interface CheckpointTaken {
+  readonly checkpoint_index: number;
 }
 
 /** Result of observing `leadership`. */

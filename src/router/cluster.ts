@@ -11,6 +11,7 @@ import type {
   Change,
   Changed,
   ChangeRefused,
+  CheckpointTaken,
   Compacted,
   Consistency,
   Ephemeral,
@@ -276,9 +277,23 @@ export class Cluster {
   }
 
   /** What one replica says of itself. Waits for nobody else. */
-  async observe<Value>(replica: ReplicaName, what: Observe["what"]): Promise<Result<Value>> {
+  observe<Value>(replica: ReplicaName, what: Observe["what"]): Promise<Result<Value>> {
+    return this.#ask(replica, "/observe", { what }, OBSERVE_MS);
+  }
+
+  /** Has one replica write a checkpoint now. */
+  checkpoint(replica: ReplicaName): Promise<Result<CheckpointTaken>> {
+    return this.#ask(replica, "/checkpoint", {}, FORWARD_MS);
+  }
+
+  async #ask<Value>(
+    replica: ReplicaName,
+    path: string,
+    body: object,
+    timeout_ms: number,
+  ): Promise<Result<Value>> {
     if (replica === this.#own) this.#ownAsked = true;
-    const answer = await this.#attempt(replica, "/observe", { what }, OBSERVE_MS).result;
+    const answer = await this.#attempt(replica, path, body, timeout_ms).result;
     switch (answer.type) {
       case "answer":
         return { ok: true, value: (answer.value as Answer<Value>).result };

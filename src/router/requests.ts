@@ -69,3 +69,12 @@ export function expectOutcome<Type extends Outcome["type"]>(
   }
   throw new Error(`the state machine answered ${outcome.type} where ${type} was due`);
 }
+
+type Present<Fields> = { readonly [Name in keyof Fields]: Exclude<Fields[Name], undefined> };
+
+/** Without the fields that have no value. */
+export function present<Fields extends object>(fields: Fields): Present<Fields> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as Present<Fields>;
+}

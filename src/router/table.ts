@@ -1,5 +1,6 @@
 /** Every route of the contract. */
 import type { Route } from "./context.ts";
+import { bulkRoutes } from "./routes/bulk.ts";
 import { circuitRoutes } from "./routes/circuits.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { descriptionRoutes } from "./routes/description.ts";
@@ -13,6 +14,7 @@ import { workerRoutes } from "./routes/workers.ts";
 
 export const routes: readonly Route[] = [
   ...clusterRoutes,
+  ...bulkRoutes,
   ...memberRoutes,
   ...submissionRoutes,
   ...taskRoutes,

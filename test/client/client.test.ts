@@ -1,60 +1,9 @@
 /** The client against real HTTP: a small server for what it does when things go wrong, a real cluster for the rest. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type Client, ClientError, createClient } from "../../src/client/index.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Client, createClient } from "../../src/client/index.ts";
 import { circuits } from "../../src/proofs/index.ts";
 import { type Cluster, followersOf, ready, startCluster } from "../cluster/harness.ts";
-
-interface Seen {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: IncomingMessage["headers"];
-  readonly body: string;
-}
-
-interface Station {
-  readonly url: string;
-  readonly seen: Seen[];
-}
-
-const servers: Server[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-});
-
-/** Answers the nth request with the nth answer, and the last one from then on; `hang up` cuts the connection. */
-async function station(...answers: readonly ((response: ServerResponse) => void)[]): Promise<Station> {
-  const seen: Seen[] = [];
-  const server = createServer(async (incoming, response) => {
-    let body = "";
-    for await (const chunk of incoming) body += chunk;
-    const { method = "", url: path = "", headers } = incoming;
-    const answer = answers[Math.min(seen.length, answers.length - 1)];
-    seen.push({ method, path, headers, body });
-    answer?.(response);
-  });
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
-}
-
-const hangUp = (response: ServerResponse): void => void response.socket?.destroy();
-
-function answering(status: number, body: object = {}, headers: Record<string, string> = {}) {
-  return (response: ServerResponse): void => {
-    response.writeHead(status, { "content-type": "application/json", ...headers });
-    response.end(status === 204 ? undefined : JSON.stringify(body));
-  };
-}
-
-function failing(status: number, code: string, retryable: boolean, headers: Record<string, string> = {}) {
-  const body = { status, code, retryable, detail: `it is ${code}`, request_id: "r-9" };
-  return answering(status, body, { "content-type": "application/problem+json", ...headers });
-}
+import { answering, errorOf, failing, hangUp, station } from "./station.ts";
 
 const accepted = answering(202, {
   success: true,
@@ -63,15 +12,6 @@ const accepted = answering(202, {
   message: "",
   request_id: "r",
 });
-
-async function errorOf(promise: Promise<unknown>): Promise<ClientError> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(ClientError);
-  return error as ClientError;
-}
 
 describe("when things go wrong, the client", () => {
   it("goes on to the next address when a connection is refused or a replica is stopped, and stays there", async () => {

@@ -11,7 +11,7 @@ import { PRIORITY_STEP_MS } from "../../src/coordinator/queue.ts";
 import { histories, take } from "./histories.ts";
 import { leaseIds, leaseName, Machine } from "./machine.ts";
 
-const LEADER_ONLY = ["start-leases", "expire-lease", "set-worker-state", "advance-tasks"];
+const LEADER_ONLY = ["start-leases", "expire-lease", "set-worker-state", "advance-tasks", "forget-tasks"];
 const SPENDING = ["failed", "proof-invalid", "timed-out"];
 const LOSING = ["worker-lost", "missing"];
 const ENDED = ["completed", "failed", "cancelled", "expired"];
@@ -120,7 +120,16 @@ test("nobody is ever over capacity, attempts add up, and what has ended stays as
           machine.coordinator.workers().map(({ worker_id, leases }) => [worker_id, leases.length]),
         );
         const { outcome } = take(machine, step);
+        const applied = machine.log.at(-1)?.command.type ?? "nothing";
         if (outcome.type === "submitted") submitted.add(outcome.task_id);
+        if (outcome.type === "batch-submitted")
+          for (const { task_id } of outcome.items) submitted.add(task_id);
+        for (const [task_id, { status }] of seen) {
+          if (machine.coordinator.task(task_id) !== undefined) continue;
+          expect([applied, ENDED.includes(status)]).toEqual(["forget-tasks", true]);
+          seen.delete(task_id);
+          submitted.delete(task_id);
+        }
         for (const { worker_id, leases, max_concurrent_tasks } of machine.coordinator.workers()) {
           expect(leases.length).toBeLessThanOrEqual(
             Math.max(max_concurrent_tasks, before.get(worker_id) ?? 0),
@@ -131,7 +140,11 @@ test("nobody is ever over capacity, attempts add up, and what has ended stays as
           // A record is replaced by a change: this one is new, so the task had not ended, or is retried by hand.
           const before = seen.get(task.task_id)?.status ?? "new";
           expect(before).not.toBe("completed");
-          if (ENDED.includes(before)) expect([step.do, task.status]).toEqual(["retry", "pending"]);
+          if (ENDED.includes(before))
+            expect([["retry-task", "change-tasks"].includes(applied), task.status]).toEqual([
+              true,
+              "pending",
+            ]);
           seen.set(task.task_id, task);
           checkTask(task);
         }

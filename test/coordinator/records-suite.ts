@@ -2,7 +2,7 @@
  * What every store of records has to do, in memory or in tables.
  */
 import { expect, test } from "vitest";
-import type { Records, TaskRecord } from "../../src/coordinator/index.ts";
+import type { Arrival, Records, TaskRecord } from "../../src/coordinator/index.ts";
 import { taskOf } from "./machine.ts";
 
 export function recordsSuite(create: () => Records): void {
@@ -17,7 +17,8 @@ export function recordsSuite(create: () => Records): void {
     grants: 0,
     attempts: [],
   });
-  const ids = (tasks: Iterable<TaskRecord>) => Array.from(tasks, ({ task_id }) => task_id);
+  const ids = (arrivals: Iterable<Arrival>) =>
+    Array.from(arrivals).flatMap(({ task }) => task?.task_id ?? []);
 
   test("a record is what was put last, and nothing after it was deleted", () => {
     const records = create();

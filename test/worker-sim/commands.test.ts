@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type Cluster, event, ready, startCluster } from "../cluster/harness.ts";
 
 const TROIKA = fileURLToPath(new URL("../../worker-sim/troika.js", import.meta.url));
@@ -142,17 +142,31 @@ test("events are one a line, from where one left off, and followed as they come"
   const { output } = await troika(["events", "--after", "2"]);
   expect(output).toBe('       3  {"Critical":{"Seen":{"name":"C"}}}\n');
 
-  const following = spawned(["events", "--after", "3", "-f", "--json"]);
-  let followed = "";
+  const followed = await heard(["--after", "3"], /\n$/, () =>
+    cluster.post("/events", event("Seen", { name: "D" })),
+  );
+  expect(followed).toBe('{"Critical":{"Seen":{"name":"D"}}}\n');
+  const system = await heard(["--system"], /"task\.created"/, () =>
+    cluster.post("/api/v1/tasks/merkle", { leaves: ["0x79"] }),
+  );
+  expect(system).toContain('{"System":{"task.created":{');
+});
+
+/** What `events -f` has printed when it fits, `work` having been done meanwhile. */
+async function heard(flags: readonly string[], fits: RegExp, work: () => Promise<unknown>): Promise<string> {
+  const following = spawned(["events", "-f", "--json", ...flags]);
+  let output = "";
   const arrived = new Promise<void>((resolve) => {
     following.stdout.on("data", (chunk: Buffer) => {
-      followed += chunk.toString();
-      if (followed.endsWith("\n")) resolve();
+      output += chunk.toString();
+      if (fits.test(output)) resolve();
     });
   });
-  await cluster.post("/events", event("Seen", { name: "D" }));
+  const ended = once(following, "exit");
+  onTestFinished(() => void following.kill("SIGKILL"));
+  await work();
   await arrived;
   following.kill("SIGTERM");
-  await once(following, "exit");
-  expect(followed).toBe('{"Critical":{"Seen":{"name":"D"}}}\n');
-});
+  await ended;
+  return output;
+}

@@ -1,5 +1,4 @@
 /** `tasks`, `workers`, `cluster` and `events`: what the coordinator knows, as tables or as JSON. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Health } from "../../src/api/cluster.ts";
 import type { ClusterView } from "../../src/api/members.ts";
 import { type Client, ClientError, type TaskFilter } from "../../src/client/index.ts";
@@ -7,7 +6,6 @@ import type { RemoteInvocation } from "../remote-arguments.ts";
 import { printJson, table } from "./output.ts";
 import { clientFor, type Target, told } from "./target.ts";
 
-const FOLLOW_PAUSE_MS = 300;
 const EVENTS_PAGE = 1_000;
 
 export interface TasksOptions extends Target {
@@ -151,28 +149,33 @@ async function showCluster(
 export interface EventsOptions extends Target {
   readonly after: number;
   readonly follow: boolean;
+  /** With the system's own; only where they are followed, since they have no places in the list. */
+  readonly system: boolean;
   readonly json: boolean;
 }
 
-/** One event a line, as it was submitted; `--json` is the same text, so that both can be piped. */
+/** One event a line, as it was submitted, so that it can be piped. */
 async function showEvents(
   stateRoot: string,
-  { after, follow, json, ...target }: EventsOptions,
+  { after, follow, system, json, ...target }: EventsOptions,
 ): Promise<void> {
   const client = clientFor(target, stateRoot);
+  const show = (place: string, text: string): void => {
+    console.log(json ? text : `${place.padStart(8)}  ${text}`);
+  };
+  if (follow) {
+    const options = { after, ...(system ? { include: "system" as const } : {}) };
+    const followed = async (): Promise<void> => {
+      for await (const { id = "", text } of client.events.stream(options)) show(id, text);
+    };
+    await told("The events cannot be followed", followed());
+    return;
+  }
   for (let seq = after; ; ) {
-    const { events } = await told(
-      "The events cannot be read",
-      client.events.list({ after: seq, limit: EVENTS_PAGE }),
-    );
-    for (const event of events) {
-      seq += 1;
-      if (json) printJson(event);
-      else console.log(`${String(seq).padStart(8)}  ${JSON.stringify(event)}`);
-    }
-    if (events.length === EVENTS_PAGE) continue;
-    if (!follow) return;
-    await sleep(FOLLOW_PAUSE_MS);
+    const page = client.events.list({ after: seq, limit: EVENTS_PAGE });
+    const { events } = await told("The events cannot be read", page);
+    for (const event of events) show(String(++seq), JSON.stringify(event));
+    if (events.length < EVENTS_PAGE) return;
   }
 }
 
