@@ -14,7 +14,7 @@ import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { createClient } from "../src/client/index.ts";
 import { PATIENCE_MS, pause } from "../test/support/load/clients.ts";
-import { startLoad } from "../test/support/load/load.ts";
+import { type Findings, startLoad } from "../test/support/load/load.ts";
 import { startWorkerd } from "./workerd.ts";
 
 const REPLICAS = ["coordinator-1", "coordinator-2", "coordinator-3"];
@@ -125,44 +125,48 @@ const load = await startLoad({
 });
 const submitting = pool === undefined ? Promise.resolve() : submitProofs();
 const figures: Record<string, number[]> = {};
-await pause(2000);
-for (const kind of kinds) {
-  const times: number[] = [];
-  figures[kind] = times;
-  for (let round = 0; round < rounds; round++) {
-    const victim = await leader();
-    await pause(300 * Math.random());
-    let since = performance.now();
-    if (kind === "kill") {
-      await workerd.kill();
-      since = performance.now();
-      await workerd.start();
-    } else if (kind === "stop" || kind === "isolate" || kind === "reset") await client.fault(victim, kind);
-    else throw new Error(`there is no failure of the kind ${kind}`);
-    if (kind === "stop" || kind === "isolate") since = performance.now();
-    times.push(await recovery(kind, since));
-    await pause(300);
-    if (kind === "stop") await client.fault(victim, "start");
-    if (kind === "isolate") await client.fault(victim, "heal");
-    await ready();
-    await pause(400);
+let found: Findings;
+try {
+  await pause(2000);
+  for (const kind of kinds) {
+    const times: number[] = [];
+    figures[kind] = times;
+    for (let round = 0; round < rounds; round++) {
+      const victim = await leader();
+      await pause(300 * Math.random());
+      let since = performance.now();
+      if (kind === "kill") {
+        await workerd.kill();
+        since = performance.now();
+        await workerd.start();
+      } else if (kind === "stop" || kind === "isolate" || kind === "reset") await client.fault(victim, kind);
+      else throw new Error(`there is no failure of the kind ${kind}`);
+      if (kind === "stop" || kind === "isolate") since = performance.now();
+      times.push(await recovery(kind, since));
+      await pause(300);
+      if (kind === "stop") await client.fault(victim, "start");
+      if (kind === "isolate") await client.fault(victim, "heal");
+      await ready();
+      await pause(400);
+    }
+    const sorted = times.toSorted((a, b) => a - b);
+    console.log(
+      `${kind.padEnd(8)} rounds ${times.length}  median ${quantile(sorted, 0.5).toFixed(0)} ms  max ${quantile(sorted, 1).toFixed(0)} ms`,
+    );
   }
-  const sorted = times.toSorted((a, b) => a - b);
-  console.log(
-    `${kind.padEnd(8)} rounds ${times.length}  median ${quantile(sorted, 0.5).toFixed(0)} ms  max ${quantile(sorted, 1).toFixed(0)} ms`,
-  );
-}
 
-stopping = true;
-await submitting;
-await checkProofs();
-const found = await load.stop();
-if (pool) {
-  const gone = once(pool, "exit");
-  pool.kill("SIGTERM");
-  await gone;
+  stopping = true;
+  await submitting;
+  await checkProofs();
+  found = await load.stop();
+} finally {
+  if (pool) {
+    const gone = once(pool, "exit");
+    pool.kill("SIGTERM");
+    await gone;
+  }
+  await workerd.close();
 }
-await workerd.close();
 
 console.log(`acknowledged: ${found.events} events, ${found.operations} operations, ${found.tasks} tasks`);
 console.log(`${found.repeats} repeats had the first answer; ${found.reads} reads were checked`);

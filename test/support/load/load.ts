@@ -68,8 +68,9 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   const latest = await client.events.list({ after: "latest", include: "system" });
   const position = Number.parseInt(latest.last ?? "0", 10);
 
+  const told = (error: unknown) => void ledger.broken.push(`a client gave up: ${String(error)}`);
   const each = (count: number, begin: (nth: number) => Promise<void>): readonly Promise<void>[] =>
-    Array.from({ length: count }, (_, nth) => begin(nth));
+    Array.from({ length: count }, (_, nth) => begin(nth).catch(told));
   const writing = [
     ...each(writers, (nth) => writeEvents(work, `${name}-w${nth}`)),
     ...each(readers, (nth) => readBack(work, nth)),
