@@ -3,6 +3,7 @@
  * decides is decided before a command is proposed and stands in it: applying is a function of state, command and
  * entry alone. Commands carry a version, so that an old log replays under new code to the same state.
  */
+import type { ExportLine } from "./export.ts";
 import type { AttemptRecord, Instant, OperationRecord, TaskRecord, WorkerRecord } from "./records.ts";
 
 interface CommandBase {
@@ -165,6 +166,14 @@ export interface AppendEvent extends CommandBase {
   readonly retain?: number;
   readonly client_key?: ClientKey;
 }
+/** One line of an export of another group. Of a line that was taken in before nothing is taken in again. */
+export interface ImportLine extends CommandBase {
+  readonly type: "import-line";
+  readonly export_id: string;
+  /** Counted from 1. */
+  readonly line: number;
+  readonly item: ExportLine;
+}
 /** Where the platform was asked to run a replica. */
 export interface DescribeMember extends CommandBase {
   readonly type: "describe-member";
@@ -206,7 +215,8 @@ export type Command =
   | RemoveWorker
   | AppendEvent
   | PutOperation
-  | DescribeMember;
+  | DescribeMember
+  | ImportLine;
 
 type Body<C> = C extends Command ? Omit<C, "v" | "id"> : never;
 /** What is to be done, before whoever proposes it gives it an id. */
@@ -236,7 +246,11 @@ export type RefusalCode =
   | "lease-superseded"
   | "proof-mismatch"
   | "idempotency-key-reused"
-  | "operation-id-reused";
+  | "operation-id-reused"
+  | "group-not-empty"
+  | "import-gap"
+  | "import-invalid"
+  | "import-in-progress";
 
 export interface Refused {
   readonly type: "refused";
@@ -293,6 +307,8 @@ export type Outcome =
       /** Why it failed. */
       readonly error?: string;
     }
+  /** So many lines of the export are here; `done`: all. */
+  | { readonly type: "imported"; readonly lines: number; readonly done: boolean }
   | { readonly type: "done" }
   | Refused;
 

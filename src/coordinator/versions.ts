@@ -30,6 +30,7 @@ const VERSIONS: Readonly<Record<Command["type"], Command["v"]>> = {
   "append-event": 1,
   "put-operation": 1,
   "describe-member": 1,
+  "import-line": 1,
 };
 
 /** Of the commands that this code writes. */

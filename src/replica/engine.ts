@@ -27,6 +27,7 @@ import type {
   Change,
   Declined,
   HeartbeatResult,
+  ImportLines,
   Leadership,
   Pull,
   Query,
@@ -238,6 +239,26 @@ export class Engine {
     this.subscribers.ephemeral([event]);
     this.peers.tell(event);
     return undefined;
+  }
+
+  /** Answers with what became of the last line, or of the first one that was not taken in. */
+  async import({ export_id, first, items }: ImportLines): Promise<ProposeAnswer> {
+    const answers = await Promise.all(
+      items.map((item, nth) =>
+        this.propose({
+          v: 1,
+          id: crypto.randomUUID(),
+          type: "import-line",
+          export_id,
+          line: first + nth,
+          item,
+        }),
+      ),
+    );
+    const decisive = answers.find((one) => one.type !== "applied" || one.outcome.type === "refused");
+    const answer = decisive ?? answers.at(-1);
+    if (answer === undefined) throw new Error(`no line of export ${export_id} was given`);
+    return answer;
   }
 
   async pull(pull: Pull): Promise<ProposeAnswer> {
