@@ -42,8 +42,8 @@ export class Founder {
   };
   #inquiring = false;
   #inquiredAt = Number.NEGATIVE_INFINITY;
-  /** Incarnations already reported as having lost their storage. */
-  readonly #strangers = new Set<string>();
+  /** Incarnations that were told of the founding, and from when on they may be told again. */
+  readonly #told = new Map<string, number>();
 
   /** On its first event a replica stores its name and a random incarnation. */
   constructor(options: FounderOptions) {
@@ -141,25 +141,26 @@ export class Founder {
 
   /** Sends the founding to the blank replica in the place of `id`; if that is another one, it learns that it has lost its storage. */
   async inform(id: string, incarnation: string): Promise<void> {
-    const { namespace, silenced, log } = this.#options;
+    const { configuration, namespace, now, silenced, log } = this.#options;
     const founding = this.#founding;
-    if (!founding || silenced()) return;
+    const again = this.#told.get(incarnation);
+    if (!founding || silenced() || (again !== undefined && now() < again)) return;
     const name = nameOf(id);
     const known_as = incarnationOf(id);
-    if (known_as !== incarnation) {
-      // Once is enough: from then on nothing is new to it.
-      if (this.#strangers.has(incarnation)) return;
-      this.#strangers.add(incarnation);
+    const lost = known_as !== incarnation;
+    if (lost && again === undefined) {
       log(
         `birth: ${name} answers as incarnation ${incarnation}, the group knows ${known_as}: it lost its storage`,
       );
     }
+    this.#told.set(incarnation, now() + configuration.recovery_retry_ms);
     const told: Told = { ...founding, known_as };
     try {
       await namespace.call(name, "/peer/found", JSON.stringify(told), CALL_TIMEOUT_MS);
+      // Whoever has lost its storage knows it from then on: nothing is new to it.
+      if (lost) this.#told.set(incarnation, Number.POSITIVE_INFINITY);
     } catch {
-      // It is told again as soon as it answers a message as blank.
-      this.#strangers.delete(incarnation);
+      // It is told again when it answers a message as blank.
     }
   }
 

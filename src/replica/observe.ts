@@ -126,7 +126,7 @@ export function statusOf(view: ReplicaView): Record<string, unknown> {
     applied_index: engine?.appliedIndex ?? 0,
     first_log_index: store.log.firstIndex,
     last_log_index: store.log.lastIndex,
-    checkpoint_index: 0,
+    checkpoint_index: store.checkpoint?.last.index ?? 0,
     log_size: store.log.lastIndex - store.log.firstIndex + 1,
     voted_for: status?.vote === undefined ? null : nameOf(status.vote),
     database_bytes: store.databaseBytes,

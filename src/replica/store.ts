@@ -191,14 +191,19 @@ export class Store {
     this.#checkpoint = { v: FORMAT_VERSION, ...checkpoint };
   }
 
-  /** Deletes the log's oldest rows that hold nothing after `through`, which the checkpoint covers; at most so many. */
-  cutLog(through: LogIndex, rowsMax: number): void {
+  /**
+   * Deletes the log's oldest rows that hold nothing after `through`, which the checkpoint covers; at most so many.
+   * Returns the number of entries that went.
+   */
+  cutLog(through: LogIndex, rowsMax: number): number {
+    const { firstIndex } = this.log;
     this.#storage.transactionSync(() => {
       const cut = this.log.cut(through, rowsMax);
       if (cut === undefined) return;
       this.rowsWritten += cut.rowsWritten;
       this.setState("log_start", cut.start);
     });
+    return this.log.firstIndex - firstIndex;
   }
 
   /** A new, empty generation, for another replica's tables. One that was left unfinished is thrown away. */

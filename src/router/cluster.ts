@@ -11,12 +11,15 @@ import type {
   Change,
   Changed,
   ChangeRefused,
+  CheckpointTaken,
   Compacted,
   Consistency,
   Ephemeral,
+  ExportGroup,
   ExportOperations,
   Fault,
   HeartbeatResult,
+  ImportLines,
   Leadership,
   Observe,
   Propose,
@@ -269,6 +272,19 @@ export class Cluster {
     return this.#forward<Response | Compacted>({ path: "/events", body, writes: false, only, wait_ms });
   }
 
+  /** Everything that clients have brought in, as JSON lines, streamed. */
+  export(consistency: Consistency): Promise<Result<Response>> {
+    const only = this.#own !== undefined;
+    const body: ExportGroup = { consistency, export_id: crypto.randomUUID() };
+    return this.#forward<Response>({ path: "/export", body, writes: false, only });
+  }
+
+  /** Part of an export is taken in. Each part has the time of a request of its own. */
+  import(lines: ImportLines): Promise<Result<Applied>> {
+    this.#deadline = Date.now() + FORWARD_MS;
+    return this.#forward<Applied>({ path: "/import", body: lines, writes: true });
+  }
+
   /** Every operation as JSON lines, streamed. */
   operations(query: ExportOperations): Promise<Result<Response>> {
     const only = this.#own !== undefined;
@@ -276,9 +292,23 @@ export class Cluster {
   }
 
   /** What one replica says of itself. Waits for nobody else. */
-  async observe<Value>(replica: ReplicaName, what: Observe["what"]): Promise<Result<Value>> {
+  observe<Value>(replica: ReplicaName, what: Observe["what"]): Promise<Result<Value>> {
+    return this.#ask(replica, "/observe", { what }, OBSERVE_MS);
+  }
+
+  /** Has one replica write a checkpoint now. */
+  checkpoint(replica: ReplicaName): Promise<Result<CheckpointTaken>> {
+    return this.#ask(replica, "/checkpoint", {}, FORWARD_MS);
+  }
+
+  async #ask<Value>(
+    replica: ReplicaName,
+    path: string,
+    body: object,
+    timeout_ms: number,
+  ): Promise<Result<Value>> {
     if (replica === this.#own) this.#ownAsked = true;
-    const answer = await this.#attempt(replica, "/observe", { what }, OBSERVE_MS).result;
+    const answer = await this.#attempt(replica, path, body, timeout_ms).result;
     switch (answer.type) {
       case "answer":
         return { ok: true, value: (answer.value as Answer<Value>).result };

@@ -1,5 +1,6 @@
 /** What the routes of the members say of themselves. */
 import {
+  checkpointsTaken,
   clusterView,
   leaderTransfer,
   leaderTransferred,
@@ -62,4 +63,14 @@ export const transferLeadership: Declaration = {
   body: leaderTransfer,
   answers: { 200: { is: "Who leads now.", body: leaderTransferred } },
   problems: ["member-unknown", "not-a-voter", "learner-behind", ...CHANGE_PROBLEMS],
+};
+
+export const takeCheckpoints: Declaration = {
+  id: "takeCheckpoints",
+  tag: "Cluster",
+  summary: "Have every replica write a checkpoint now",
+  details:
+    "On a replica's own routes that one alone. They write checkpoints by themselves as often as is needed; by hand it is of use before maintenance. Behind a checkpoint the log is cut, but for a tail. A replica that does not answer stands in the list with its problem.",
+  answers: { 200: { is: "At least one did.", body: checkpointsTaken } },
+  problems: READ_PROBLEMS,
 };

@@ -1,4 +1,4 @@
-/** Who takes part in the group, who leads it, and the operator's changes of both. */
+/** Who takes part in the group, who leads it, the operator's changes of both, and checkpoints by hand. */
 import { type ClusterView, leaderTransfer, memberAddition, NODE_ID } from "../../api/members.ts";
 import { type Problem, problem } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
@@ -48,6 +48,23 @@ async function transfer(context: RequestContext): Promise<Response | Problem> {
   return make(context, 200, { change: "transfer", ...(to === undefined ? {} : { to }) });
 }
 
+async function checkpoint(context: RequestContext): Promise<Response | Problem> {
+  const { cluster, own } = context;
+  const names = own === undefined ? cluster.names : [own];
+  const taken = await Promise.all(names.map((name) => cluster.checkpoint(name)));
+  const indexes = taken.flatMap((one) => (one.ok ? one.value.checkpoint_index : []));
+  if (indexes.length === 0) {
+    const [first] = taken.flatMap((one) => (one.ok ? [] : one.problem));
+    return first ?? problem("no-leader", "there is no replica");
+  }
+  const checkpoints = taken.map((one, at) => {
+    const node_id = names[at];
+    if (one.ok) return { node_id, checkpoint_index: one.value.checkpoint_index };
+    return { node_id, code: one.problem.code, detail: one.problem.detail };
+  });
+  return answer(context, 200, { checkpoint_index: Math.min(...indexes), checkpoints });
+}
+
 export const memberRoutes: readonly Route[] = [
   {
     method: "GET",
@@ -83,5 +100,12 @@ export const memberRoutes: readonly Route[] = [
     access: "operator",
     declares: declared.transferLeadership,
     handle: transfer,
+  },
+  {
+    method: "POST",
+    path: "/api/v1/cluster/checkpoint",
+    access: "operator",
+    declares: declared.takeCheckpoints,
+    handle: checkpoint,
   },
 ];
