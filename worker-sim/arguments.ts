@@ -3,7 +3,16 @@ import { availableParallelism } from "node:os";
 import type { ParseArgsOptionsConfig } from "node:util";
 import { DEFAULT_PORT, type ReplicaCount } from "./cluster/layout.ts";
 import { UsageProblem } from "./cluster/problem.ts";
-import { CHOICE_OPTIONS, type ClusterChoice, choice, parsed, replicaCount, wholeNumber } from "./flags.ts";
+import { ROLES, type TokenOptions } from "./commands/token.ts";
+import {
+  CHOICE_OPTIONS,
+  type ClusterChoice,
+  choice,
+  parsed,
+  replicaCount,
+  required,
+  wholeNumber,
+} from "./flags.ts";
 import {
   isRemoteCommand,
   REMOTE_USAGE,
@@ -27,6 +36,8 @@ export type Invocation =
       readonly threads: number;
     }
   | { readonly type: "pool" }
+  | { readonly type: "deploy"; readonly args: readonly string[] }
+  | ({ readonly type: "token" } & TokenOptions)
   | RemoteInvocation
   | (ClusterChoice & { readonly type: "status"; readonly json: boolean })
   | (ClusterChoice & {
@@ -57,7 +68,9 @@ export const USAGE = `usage:
   npm run troika -- logs coordinator-2 [-f] [--lines N]
                                              also: router, wrangler, pool
 ${REMOTE_USAGE}
-  npm run troika -- pool                     a worker pool alone, for TROIKA_URL`;
+  npm run troika -- pool                     a worker pool alone, for TROIKA_URL
+  npm run deploy -- [wrangler's flags]       to Cloudflare, after the variables were read
+  npm run troika -- token NAME ROLE --file F a new token; F, for wrangler, gets its hash`;
 
 const START_OPTIONS = {
   replicas: { type: "string" },
@@ -143,6 +156,25 @@ export function readArguments(argv: readonly string[]): Invocation {
     case "pool":
       parsed(args, {}, 0);
       return { type: "pool" };
+    case "deploy":
+      return { type: "deploy", args };
+    case "token": {
+      const options = { file: { type: "string" }, json: { type: "boolean" } } as const;
+      const { values, positionals } = parsed(args, options, 2);
+      const role = ROLES.find((one) => one === positionals[1]);
+      if (role === undefined) {
+        throw new UsageProblem(
+          `The role is ${JSON.stringify(positionals[1] ?? "")}, but it must be ${ROLES.join(", ")}.`,
+        );
+      }
+      return {
+        type: "token",
+        name: required(positionals[0], "whose token it is"),
+        role,
+        file: required(values.file, "with --file which file of secrets gets the token's hash"),
+        json: values.json ?? false,
+      };
+    }
     default:
       if (isRemoteCommand(command)) return remoteInvocation(command, args);
       throw new UsageProblem(`There is no command "${command}".`);

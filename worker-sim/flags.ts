@@ -36,6 +36,11 @@ export function replicaCount(text: string | undefined): ReplicaCount | undefined
   return found;
 }
 
+export function required(value: string | undefined, what: string): string {
+  if (value === undefined) throw new UsageProblem(`It must be said ${what}.`);
+  return value;
+}
+
 export function parsed<const Options extends ParseArgsOptionsConfig>(
   args: readonly string[],
   options: Options,

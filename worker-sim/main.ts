@@ -55,6 +55,21 @@ async function main(argv: readonly string[]): Promise<void> {
       await showList(stateRoot(invocation.state), invocation);
       return;
     }
+    case "smoke": {
+      const { smoke } = await import("./commands/smoke.ts");
+      await smoke(invocation);
+      return;
+    }
+    case "token": {
+      const { makeToken } = await import("./commands/token.ts");
+      makeToken(invocation);
+      return;
+    }
+    case "deploy": {
+      const { deploy } = await import("./commands/deploy.ts");
+      await deploy({ root, args: invocation.args });
+      return;
+    }
     case "logs": {
       const { showLogs } = await import("./commands/logs.ts");
       await showLogs(stateRoot(invocation.state), invocation);

@@ -3,11 +3,12 @@ import type { ParseArgsOptionsConfig } from "node:util";
 import { taskStatuses } from "../src/api/tasks.ts";
 import { UsageProblem } from "./cluster/problem.ts";
 import type { EventsOptions, TasksOptions } from "./commands/lists.ts";
+import type { SmokeOptions } from "./commands/smoke.ts";
 import type { SubmitOptions, WatchOptions } from "./commands/submit.ts";
 import type { Target } from "./commands/target.ts";
-import { CHOICE_OPTIONS, choice, parsed, wholeNumber } from "./flags.ts";
+import { CHOICE_OPTIONS, choice, parsed, required, wholeNumber } from "./flags.ts";
 
-const REMOTE_COMMANDS = ["submit", "watch", "tasks", "workers", "cluster", "events"] as const;
+const REMOTE_COMMANDS = ["submit", "watch", "tasks", "workers", "cluster", "events", "smoke"] as const;
 type RemoteCommand = (typeof REMOTE_COMMANDS)[number];
 
 export type RemoteInvocation =
@@ -16,7 +17,8 @@ export type RemoteInvocation =
   | ({ readonly type: "tasks" } & TasksOptions)
   | ({ readonly type: "workers"; readonly worker_id: string | undefined; readonly json: boolean } & Target)
   | ({ readonly type: "cluster"; readonly json: boolean } & Target)
-  | ({ readonly type: "events" } & EventsOptions);
+  | ({ readonly type: "events" } & EventsOptions)
+  | ({ readonly type: "smoke" } & SmokeOptions);
 
 export const REMOTE_USAGE = `  npm run troika -- submit CIRCUIT INPUT     a task, and its way to the proof; INPUT is JSON, @file or -
       --no-wait                              only submit
@@ -27,6 +29,8 @@ export const REMOTE_USAGE = `  npm run troika -- submit CIRCUIT INPUT     a task
   npm run troika -- workers [WORKER_ID]
   npm run troika -- cluster                  health, and every replica's own view
   npm run troika -- events [--after N] [-f]  Critical events, one a line
+      --system                               with -f: the system's own too
+  npm run smoke -- URL [--no-proof]          whether a deployment does its work, step by step
       --url URL                              a coordinator elsewhere (TROIKA_URL; the token is TROIKA_TOKEN's)
       --json                                 for programs, with every command but logs and pool`;
 
@@ -50,20 +54,18 @@ export function isRemoteCommand(command: string): command is RemoteCommand {
   return (REMOTE_COMMANDS as readonly string[]).includes(command);
 }
 
+function address(name: string, url: string): string {
+  if (/^https?:\/\//.test(url)) return url;
+  throw new UsageProblem(`${name} is "${url}", but it must begin with http:// or https://.`);
+}
+
 function target(values: {
   readonly replicas?: string;
   readonly state?: string;
   readonly url?: string;
 }): Target {
-  if (values.url !== undefined && !/^https?:\/\//.test(values.url)) {
-    throw new UsageProblem(`--url is "${values.url}", but it must begin with http:// or https://.`);
-  }
+  if (values.url !== undefined) address("--url", values.url);
   return { ...choice(values), url: values.url };
-}
-
-function required(value: string | undefined, what: string): string {
-  if (value === undefined) throw new UsageProblem(`It must be said ${what}.`);
-  return value;
 }
 
 function timeoutMs(text: string | undefined): number {
@@ -135,10 +137,29 @@ export function remoteInvocation(type: RemoteCommand, args: readonly string[]): 
         ...TARGET_OPTIONS,
         after: { type: "string" },
         follow: { type: "boolean", short: "f" },
+        system: { type: "boolean" },
       } as const;
       const { values } = parsed(args, options, 0);
+      const { follow = false, system = false } = values;
+      if (system && !follow)
+        throw new UsageProblem("--system needs -f: the list has only what was submitted.");
       const after = wholeNumber("after", values.after, 0, Number.MAX_SAFE_INTEGER, 0);
-      return { type, after, follow: values.follow ?? false, json: values.json ?? false, ...target(values) };
+      return { type, after, follow, system, json: values.json ?? false, ...target(values) };
+    }
+    case "smoke": {
+      const options = {
+        json: { type: "boolean" },
+        proof: { type: "boolean" },
+        timeout: { type: "string" },
+      } as const;
+      const { values, positionals } = parsed(args, options, 1);
+      return {
+        type,
+        url: address("The address", required(positionals[0], "which deployment, by its address")),
+        proof: values.proof ?? true,
+        json: values.json ?? false,
+        timeout_ms: timeoutMs(values.timeout),
+      };
     }
   }
 }

@@ -63,12 +63,14 @@ export const circuitList = listOf(circuitView).meta({ id: "CircuitList" });
 export const circuitAnswer = circuitView
   .extend({ verifying_key: z.unknown().describe("In the form that snarkjs reads."), request_id: z.string() })
   .meta({ id: "CircuitAnswer" });
+export type CircuitAnswer = z.output<typeof circuitAnswer>;
 
 export const verdict = z.object({
   valid: z.boolean(),
   reason: z.string().optional().describe("Why it is not."),
   request_id: z.string(),
 });
+export type Verified = z.output<typeof verdict>;
 
 export const service = z.object({
   service: z.literal("troika"),
@@ -76,6 +78,7 @@ export const service = z.object({
   endpoints: z.array(z.string()),
   request_id: z.string(),
 });
+export type Service = z.output<typeof service>;
 export const alive = z.object({ status: z.literal("alive"), request_id: z.string() });
 export const readiness = z.object({
   ready: z.literal(true),
@@ -91,6 +94,7 @@ export const proofCheck = z.object({
     .array(z.string(), { error: "must be a list of decimal strings" })
     .max(100, { error: "must have at most 100 items" }),
 });
+export type ProofCheck = z.input<typeof proofCheck>;
 
 export const faultActions = ["stop", "start", "isolate", "heal", "reset", "degrade"] as const;
 export type FaultAction = (typeof faultActions)[number];

@@ -16,6 +16,8 @@ export const memberAddition = z.object({
     .describe("Where the platform is asked to run it. Counts only for a replica that has never run."),
 });
 
+export type MemberAddition = z.input<typeof memberAddition>;
+
 export const leaderTransfer = z.object({
   to: nodeId.optional().describe("Who is to lead; whoever holds the most, if absent."),
 });
@@ -27,12 +29,14 @@ export const memberChanged = z
     request_id: z.string(),
   })
   .meta({ id: "MemberChanged" });
+export type MemberChanged = z.output<typeof memberChanged>;
 
 export const leaderTransferred = z.object({
   leader: z.string(),
   term: z.number(),
   request_id: z.string(),
 });
+export type LeaderTransferred = z.output<typeof leaderTransferred>;
 
 export const clusterView = z
   .looseObject({

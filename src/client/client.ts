@@ -1,6 +1,16 @@
 /** What the client offers. Every method throws `ClientError` and nothing else, unless the caller's signal aborts it. */
-import type { FaultAction, Health, Status } from "../api/cluster.ts";
+import type {
+  CircuitAnswer,
+  CircuitView,
+  FaultAction,
+  Health,
+  ProofCheck,
+  Service,
+  Status,
+  Verified,
+} from "../api/cluster.ts";
 import type { Appended, CriticalEvent, EphemeralEvent, EventList } from "../api/events.ts";
+import type { ClusterView, LeaderTransferred, MemberAddition, MemberChanged } from "../api/members.ts";
 import type {
   OperationAnswer,
   OperationFound,
@@ -194,11 +204,34 @@ export interface OperationCalls {
   ): Promise<never>;
 }
 
+export interface CircuitCalls {
+  list(options?: CallOptions): Promise<List<CircuitView>>;
+  /** With its verifying key. */
+  get(circuit: string, options?: CallOptions): Promise<CircuitAnswer>;
+  verify(check: ProofCheck, options?: CallOptions): Promise<Verified>;
+}
+
+/** Who takes part. Changing it is the operator's. */
+export interface ClusterCalls {
+  /** As the leader sees it. */
+  get(options?: CallOptions): Promise<ClusterView>;
+  /** A learner: it receives the log and does not vote until it is promoted. */
+  add(member: MemberAddition, options?: CallOptions): Promise<MemberChanged>;
+  promote(node_id: string, options?: CallOptions): Promise<MemberChanged>;
+  /** Waits for what it has begun; `removal-unsafe` where the rest could not go on without it. */
+  remove(node_id: string, options?: CallOptions): Promise<MemberChanged>;
+  transferLeadership(to?: string, options?: CallOptions): Promise<LeaderTransferred>;
+}
+
+/** All routes at the addresses that were given; at one replica's own where these end in `/replicas/coordinator-2`. */
 export interface Client {
   readonly tasks: TaskCalls;
   readonly workers: WorkerCalls;
   readonly events: EventCalls;
   readonly operations: OperationCalls;
+  readonly circuits: CircuitCalls;
+  readonly cluster: ClusterCalls;
+  service(options?: CallOptions): Promise<Service>;
   /** The cluster's health, or one replica's. Answers also when it is `unhealthy`; throws for a stopped replica. */
   health(replica?: string, options?: CallOptions): Promise<Health>;
   status(replica?: string, options?: CallOptions): Promise<Status>;

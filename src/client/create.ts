@@ -9,6 +9,8 @@ import { operationCalls } from "./operations.ts";
 import { at, json, query } from "./paths.ts";
 
 const WAIT_TIMEOUT_MS = 60_000;
+/** A removal lets the member finish first. */
+const REMOVAL_MS = 40_000;
 
 /** Health answers 503 when it is `unhealthy`; a stopped replica's 503 is a problem. */
 function isHealth(response: Response): boolean {
@@ -118,6 +120,25 @@ export function createClient(options: ClientOptions): Client {
       stream: (options) => followEvents(channel, options),
     },
     operations: operationCalls(channel, options),
+    circuits: {
+      list: (options) => get("/api/v1/circuits", options),
+      get: (circuit, options) => get(at`/api/v1/circuits/${circuit}`, options),
+      verify: async (check, options) => json(await post("/api/v1/proofs/verify", check, options)),
+    },
+    cluster: {
+      get: (options) => get("/api/v1/cluster", options),
+      add: async (member, options) => json(await post("/api/v1/cluster/members", member, options)),
+      promote: async (node_id, options) =>
+        json(await post(at`/api/v1/cluster/members/${node_id}/promote`, undefined, options)),
+      async remove(node_id, { signal, retry_for_ms } = {}) {
+        const path = at`/api/v1/cluster/members/${node_id}`;
+        const wait_ms = REMOVAL_MS;
+        return json(await channel({ method: "DELETE", path, wait_ms, signal, retry_for_ms }));
+      },
+      transferLeadership: async (to, options) =>
+        json(await post("/api/v1/cluster/leader/transfer", to === undefined ? {} : { to }, options)),
+    },
+    service: (options) => get("/", options),
     health: (replica, options) =>
       get(replicaPath(replica, "/health"), { retry_for_ms: 0, ...options }, { accept: isHealth }),
     status: (replica, options) => get(replicaPath(replica, "/status"), { retry_for_ms: 0, ...options }),

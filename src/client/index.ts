@@ -1,8 +1,10 @@
 /** The typed client of the HTTP contract, for the pool, the command line and anybody else. Needs nothing but `fetch`. */
 export type {
   CallOptions,
+  CircuitCalls,
   Client,
   ClientOptions,
+  ClusterCalls,
   CommittedOperation,
   EventCalls,
   EventsOptions,

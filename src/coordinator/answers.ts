@@ -103,6 +103,7 @@ const REPEATS_HARMLESSLY: ReadonlySet<Command["type"]> = new Set([
   "start-leases",
   "expire-lease",
   "set-worker-state",
+  "import-line",
   "advance-tasks",
   "forget-tasks",
 ]);

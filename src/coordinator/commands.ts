@@ -3,11 +3,12 @@
  * decides is decided before a command is proposed and stands in it: applying is a function of state, command and
  * entry alone. Commands carry a version, so that an old log replays under new code to the same state.
  */
+import type { ExportLine } from "./export.ts";
 import type { AttemptRecord, Instant, OperationRecord, TaskRecord, WorkerRecord } from "./records.ts";
 
 interface CommandBase {
   /** Which meaning its type has: `versions.ts` knows them. */
-  readonly v: 1 | 2;
+  readonly v: 1 | 2 | 3;
   /** Repeating a command under the same id within 60 s of entry time changes nothing and gives the first answer. */
   readonly id: string;
 }
@@ -165,6 +166,14 @@ export interface AppendEvent extends CommandBase {
   readonly retain?: number;
   readonly client_key?: ClientKey;
 }
+/** One line of an export of another group. Of a line that was taken in before nothing is taken in again. */
+export interface ImportLine extends CommandBase {
+  readonly type: "import-line";
+  readonly export_id: string;
+  /** Counted from 1. */
+  readonly line: number;
+  readonly item: ExportLine;
+}
 /** Where the platform was asked to run a replica. */
 export interface DescribeMember extends CommandBase {
   readonly type: "describe-member";
@@ -206,7 +215,8 @@ export type Command =
   | RemoveWorker
   | AppendEvent
   | PutOperation
-  | DescribeMember;
+  | DescribeMember
+  | ImportLine;
 
 type Body<C> = C extends Command ? Omit<C, "v" | "id"> : never;
 /** What is to be done, before whoever proposes it gives it an id. */
@@ -223,6 +233,8 @@ export interface LeaseGrant {
   readonly blinding: string;
   readonly public_inputs: readonly string[];
   readonly granted_at: Instant;
+  /** Known to the leader alone, which adds it when it answers. */
+  readonly expires_at?: Instant;
   readonly max_runtime_ms?: number;
 }
 
@@ -236,7 +248,11 @@ export type RefusalCode =
   | "lease-superseded"
   | "proof-mismatch"
   | "idempotency-key-reused"
-  | "operation-id-reused";
+  | "operation-id-reused"
+  | "group-not-empty"
+  | "import-gap"
+  | "import-invalid"
+  | "import-in-progress";
 
 export interface Refused {
   readonly type: "refused";
@@ -293,6 +309,8 @@ export type Outcome =
       /** Why it failed. */
       readonly error?: string;
     }
+  /** So many lines of the export are here; `done`: all. */
+  | { readonly type: "imported"; readonly lines: number; readonly done: boolean }
   | { readonly type: "done" }
   | Refused;
 

@@ -25,8 +25,10 @@ import {
 } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
+import { type Export, type ExportPlace, startExport } from "./export.ts";
 import { Feed, type FeedReader } from "./feed.ts";
 import { wouldGrant } from "./grant.ts";
+import { importLine, keptOut } from "./import.ts";
 import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
 import { Operations } from "./operations.ts";
 import { leaseStanding, taskView, workersPage, workerView } from "./queries.ts";
@@ -112,6 +114,8 @@ export interface Coordinator {
   leasesOf(worker_id: string): readonly LeaseView[];
   workerRecords(): Iterable<WorkerRecord>;
   workerRecord(worker_id: string): WorkerRecord | undefined;
+  /** Everything that clients have brought in, as it is now; close it. */
+  export(place: ExportPlace): Export;
   /** Counts registrations since this machine was built: tells whether somebody has to be looked for. */
   readonly registrations: number;
   /** Current leases that have exceeded their task's `max_runtime_ms`. */
@@ -228,6 +232,7 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       return instants.length === 0 ? undefined : Math.min(...instants);
     },
 
+    export: (place) => startExport(state, operations, place),
     leasesOf: (worker_id) => state.leasesOf(worker_id),
     workerRecords: () => state.workersUnordered(),
     workerRecord: (worker_id) => state.worker(worker_id),
@@ -247,6 +252,8 @@ interface Parts {
 }
 
 function carryOut({ state, operations, register }: Parts, command: Command, place: EntryPlace): Outcome {
+  const waits = keptOut(state, command);
+  if (waits !== undefined) return waits;
   switch (command.type) {
     case "submit-task":
       return submitTask(state, command, place);
@@ -290,6 +297,8 @@ function carryOut({ state, operations, register }: Parts, command: Command, plac
       return operations.put(command, place);
     case "describe-member":
       return register.describe(command);
+    case "import-line":
+      return importLine(state, operations, command, place);
   }
 }
 

@@ -55,6 +55,10 @@ export function createMemoryRecords(): Records {
       tables[name].delete(key);
     },
     live: (name) => table(name).entries(),
+    arrivals(after, limit) {
+      const first = position(after + 1);
+      return arrivals.slice(first, first + limit);
+    },
     *newestTasks(before = Number.POSITIVE_INFINITY) {
       for (let at = position(before) - 1; at >= 0; at--) {
         const { sequence, task_id } = arrivals[at] as (typeof arrivals)[number];

@@ -238,6 +238,24 @@ export interface RingPosition {
   readonly next: number;
 }
 
+/** What provers have given to a circuit so far, of whatever each lease of it was expected to take. */
+export interface CircuitShare {
+  readonly served_ms: number;
+  /** What a run lately took on average; absent until one has ended. */
+  readonly run_ms?: number;
+}
+
+/** An export of another group that is, or was, taken in here. */
+export interface ImportRecord {
+  readonly export_id: string;
+  /** Taken in so far. */
+  readonly lines: number;
+  /** Of the last one. */
+  readonly time: Instant;
+  /** `given-up`: others have written since, so it cannot go on. */
+  readonly state: "begun" | "done" | "given-up";
+}
+
 /** Counters and the time of the last entry. */
 export interface MetaRecord {
   readonly v: 1;
@@ -257,6 +275,8 @@ export interface MetaRecord {
   readonly rules?: number;
   /** The highest `sequence` of a task; absent: no more than the index of the last entry. */
   readonly last_sequence?: number;
+  /** By circuit; absent before version 3. */
+  readonly shares?: Readonly<Record<string, CircuitShare>>;
   /** Counts entries, not buckets. */
   readonly ended?: RingPosition;
   readonly command_answers: RingPosition;
@@ -269,6 +289,7 @@ export interface MetaRecord {
   readonly events_forgotten: { readonly seq: number; readonly log_index: number };
   /** Of the payloads kept. */
   readonly operation_bytes: number;
+  readonly imported?: ImportRecord;
 }
 
 export interface RecordTypes {
@@ -303,6 +324,11 @@ export interface RecordKey {
   readonly key: string;
 }
 
+export interface ArrivalPlace {
+  readonly sequence: number;
+  readonly task_id: string;
+}
+
 /** A task in the order of arrival; without it where it has been forgotten. */
 export interface Arrival {
   readonly sequence: number;
@@ -324,4 +350,6 @@ export interface Records {
    * are gone may be among them, so that whoever goes on can count what has been looked at.
    */
   newestTasks(before?: number): Iterable<Arrival>;
+  /** Up to `limit` arrivals with a larger `sequence` than `after`, oldest first; tasks that are gone may be among them. */
+  arrivals(after: number, limit: number): readonly ArrivalPlace[];
 }

@@ -27,6 +27,7 @@ import type {
   Change,
   Declined,
   HeartbeatResult,
+  ImportLines,
   Leadership,
   Pull,
   Query,
@@ -264,7 +265,12 @@ export class Engine {
   }
 
   /** @param wait_ms after which it is answered as `appended`, if it is no more than that by then */
-  propose(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
+  async propose(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
+    const answer = await this.#propose(command, wait_ms);
+    return this.reigns.duties?.dated(answer) ?? answer;
+  }
+
+  #propose(command: Command, wait_ms: number | undefined): Promise<ProposeAnswer> {
     if (this.#closed) return Promise.resolve({ type: "stopped" });
     if (!knows(command)) {
       const detail = `this replica does not know ${command.type} of version ${command.v}: upgrade it, it runs older code than the router`;
@@ -291,10 +297,30 @@ export class Engine {
     return undefined;
   }
 
+  /** Answers with what became of the last line, or of the first one that was not taken in. */
+  async import({ export_id, first, items }: ImportLines): Promise<ProposeAnswer> {
+    const answers = await Promise.all(
+      items.map((item, nth) =>
+        this.propose({
+          v: 1,
+          id: crypto.randomUUID(),
+          type: "import-line",
+          export_id,
+          line: first + nth,
+          item,
+        }),
+      ),
+    );
+    const decisive = answers.find((one) => one.type !== "applied" || one.outcome.type === "refused");
+    const answer = decisive ?? answers.at(-1);
+    if (answer === undefined) throw new Error(`no line of export ${export_id} was given`);
+    return answer;
+  }
+
   async pull(pull: Pull): Promise<ProposeAnswer> {
     const answer = await this.#duty((duties, now) => duties.pull(pull, now));
     if (answer.type === "applied") this.pulls++;
-    return answer;
+    return this.reigns.duties?.dated(answer) ?? answer;
   }
 
   heartbeat(beat: WorkerHeartbeat): HeartbeatResult | Refused | Declined {

@@ -18,6 +18,7 @@ function streamed(
   content_type: string,
   appliedIndex: number,
   next: () => { readonly text: string; readonly done: boolean },
+  cancel: () => void = () => {},
 ): Response {
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
@@ -28,6 +29,7 @@ function streamed(
       if (piece.text !== "") controller.enqueue(encoder.encode(piece.text));
       if (piece.done) controller.close();
     },
+    cancel,
   });
   return new Response(body, {
     headers: { "content-type": content_type, "x-raft-applied-index": String(appliedIndex) },
@@ -116,4 +118,19 @@ export function streamOperations(coordinator: () => Coordinator, appliedIndex: n
     const text = due.map((operation) => `${renderOperation(operation)}\n`).join("");
     return { text, done: next_cursor === undefined || due.length < items.length };
   });
+}
+
+/** Everything that clients have brought in, as of now, one JSON object a line. */
+export function streamExport(engine: Engine, cluster_id: string, export_id: string): Response {
+  const { appliedIndex } = engine;
+  const exported = engine.coordinator.export({ export_id, cluster_id, applied_index: appliedIndex });
+  const next = () => {
+    const piece = exported.next(PIECE_CHARACTERS);
+    if (piece === undefined)
+      throw new Error(
+        `export ${export_id} is read too slowly: the state has changed too much since it began`,
+      );
+    return piece;
+  };
+  return streamed("application/x-ndjson", appliedIndex, next, () => exported.close());
 }

@@ -7,7 +7,7 @@ import { type Configuration, parseConfiguration } from "../api/configuration.ts"
 import { log } from "../api/log.ts";
 import { checkVersion, encodeAnswer, FORMAT_VERSION, type PeerAnswer, type PeerBody } from "./codec.ts";
 import { Engine } from "./engine.ts";
-import { eventsOf, streamOperations } from "./events.ts";
+import { eventsOf, streamExport, streamOperations } from "./events.ts";
 import { Founder, type Told } from "./founder.ts";
 import { Link } from "./link.ts";
 import { metricsOf } from "./metrics.ts";
@@ -21,8 +21,10 @@ import type {
   CheckpointTaken,
   Declined,
   Ephemeral,
+  ExportGroup,
   ExportOperations,
   Fault,
+  ImportLines,
   Observe,
   Propose,
   Pull,
@@ -39,7 +41,7 @@ export interface Env {
   readonly REPLICA: DurableObjectNamespace;
 }
 
-const STREAMED: ReadonlySet<string> = new Set(["/events", "/operations"]);
+const STREAMED: ReadonlySet<string> = new Set(["/events", "/operations", "/export"]);
 const STOPPED: Declined = { type: "stopped" };
 /** While it leads, another one is about to. */
 const RETIRED = {
@@ -161,6 +163,14 @@ export class Replica extends DurableObject<Env> {
         if (refusal) return declined(path, refusal);
         return streamOperations(() => engine.coordinator, engine.appliedIndex);
       }
+      case "/export": {
+        const { consistency, export_id } = body as ExportGroup;
+        const refusal = await this.#readable(engine, consistency);
+        if (refusal) return declined(path, refusal);
+        return streamExport(engine, this.#configuration.cluster_id, export_id);
+      }
+      case "/import":
+        return Response.json(await engine.import(body as ImportLines));
       default:
         return new Response(`no such call: ${path}`, { status: 404 });
     }

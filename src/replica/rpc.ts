@@ -13,11 +13,14 @@
  * | `/membership` | {@link Change}    | {@link Changed}, {@link ChangeRefused} or {@link Declined}; of the leader |
  * | `/ephemeral` | {@link Ephemeral}  | {@link Answer} of the leader, or {@link Declined} |
  * | `/checkpoint` | an empty object | {@link Answer} of {@link CheckpointTaken} or {@link Declined}; of this replica alone |
+ * | `/export`    | {@link ExportGroup} | every line of an export, streamed, headers as above; or {@link Declined} with status 409 |
+ * | `/import`    | {@link ImportLines} | {@link Applied} with the outcome of the last line, or of the first that was refused; or {@link Declined} |
  * | `/operations` | {@link ExportOperations} | every operation as JSON lines, streamed, headers as above; or {@link Declined} with status 409 |
  * | `/observe`   | {@link Observe}    | {@link Answer} or {@link Declined}; never waits for a leader, never wakes anybody |
  * | `/fault`     | {@link Fault}      | {@link Answer}; passes while stopped      |
  */
 import type { Command, Nonce, Outcome, Refused } from "../coordinator/commands.ts";
+import type { ExportLine } from "../coordinator/export.ts";
 import type { Query } from "../coordinator/views.ts";
 
 /** A replica as people and the HTTP contract name it: `coordinator-1`. Its Raft identity is `name.incarnation`. */
@@ -62,6 +65,7 @@ export interface WorkerHeartbeat {
   readonly leases: readonly { readonly lease_id: string; readonly progress?: number }[];
 }
 
+export type { ExportLine } from "../coordinator/export.ts";
 export type {
   HeartbeatResult,
   LeaseStanding,
@@ -110,6 +114,20 @@ export interface Ephemeral {
 
 export interface ExportOperations {
   readonly consistency: Consistency;
+}
+
+export interface ExportGroup {
+  readonly export_id: string;
+  readonly consistency: Consistency;
+}
+
+/** Lines of an export, in their order. */
+export interface ImportLines {
+  readonly export_id: string;
+  /** Number of the first one. */
+  readonly first: number;
+  /** At least one. */
+  readonly items: readonly ExportLine[];
 }
 
 export interface Observe {

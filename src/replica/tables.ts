@@ -5,7 +5,15 @@
  * The tables carry a generation, so that another replica's can be taken in beside them and put in their place at once.
  */
 import { hasEnded } from "../coordinator/attempts.ts";
-import type { Arrival, RecordKey, Records, RecordTypes, Table, TaskRecord } from "../coordinator/records.ts";
+import type {
+  Arrival,
+  ArrivalPlace,
+  RecordKey,
+  Records,
+  RecordTypes,
+  Table,
+  TaskRecord,
+} from "../coordinator/records.ts";
 import { Arrivals } from "./arrivals.ts";
 import { checkVersion } from "./codec.ts";
 import { Generation } from "./generation.ts";
@@ -64,6 +72,10 @@ export class Tables implements Records {
 
   live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]> {
     return this.#live.entries(table);
+  }
+
+  arrivals(after: number, limit: number): readonly ArrivalPlace[] {
+    return this.#arrivals.oldest(after, limit);
   }
 
   *newestTasks(before = Number.POSITIVE_INFINITY): Iterable<Arrival> {

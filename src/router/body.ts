@@ -96,6 +96,39 @@ export async function readJson(
   return parse(bytes);
 }
 
+/**
+ * The lines of a body of any length, one after the other, without their ends. Throws an {@link UnreadableBody} for one
+ * that is longer than `charactersMax`, or that is no UTF-8. What is not read is taken in all the same.
+ */
+export async function* linesOf(request: Request, charactersMax: number): AsyncGenerator<string> {
+  if (request.body === null) return;
+  const reader = (request.body as ReadableStream<Uint8Array>).getReader();
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+  const decode = (bytes?: Uint8Array): string => {
+    try {
+      return decoder.decode(bytes, { stream: bytes !== undefined });
+    } catch {
+      throw new UnreadableBody("the body is not UTF-8");
+    }
+  };
+  let rest = "";
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      const lines = (rest + decode(part.value)).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+      if (rest.length > charactersMax)
+        throw new UnreadableBody(`a line is longer than ${charactersMax} characters`);
+    }
+    rest += decode();
+    if (rest !== "") yield rest;
+  } finally {
+    await discard(reader);
+  }
+}
+
+export class UnreadableBody extends Error {}
+
 interface JsonWithSource {
   rawJSON(text: string): unknown;
   parse(

@@ -15,9 +15,11 @@ import type {
   Compacted,
   Consistency,
   Ephemeral,
+  ExportGroup,
   ExportOperations,
   Fault,
   HeartbeatResult,
+  ImportLines,
   Leadership,
   Observe,
   Propose,
@@ -268,6 +270,19 @@ export class Cluster {
     this.extend(wait_ms);
     const body = (wait_left_ms: number): ReadEvents => ({ ...query, wait_ms: wait_left_ms });
     return this.#forward<Response | Compacted>({ path: "/events", body, writes: false, only, wait_ms });
+  }
+
+  /** Everything that clients have brought in, as JSON lines, streamed. */
+  export(consistency: Consistency): Promise<Result<Response>> {
+    const only = this.#own !== undefined;
+    const body: ExportGroup = { consistency, export_id: crypto.randomUUID() };
+    return this.#forward<Response>({ path: "/export", body, writes: false, only });
+  }
+
+  /** Part of an export is taken in. Each part has the time of a request of its own. */
+  import(lines: ImportLines): Promise<Result<Applied>> {
+    this.#deadline = Date.now() + FORWARD_MS;
+    return this.#forward<Applied>({ path: "/import", body: lines, writes: true });
   }
 
   /** Every operation as JSON lines, streamed. */

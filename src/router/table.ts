@@ -5,6 +5,7 @@ import { circuitRoutes } from "./routes/circuits.ts";
 import { clusterRoutes } from "./routes/cluster.ts";
 import { descriptionRoutes } from "./routes/description.ts";
 import { eventRoutes } from "./routes/events.ts";
+import { exportRoutes } from "./routes/exports.ts";
 import { leaseRoutes } from "./routes/leases.ts";
 import { memberRoutes } from "./routes/members.ts";
 import { operationRoutes } from "./routes/operations.ts";
@@ -16,6 +17,7 @@ export const routes: readonly Route[] = [
   ...clusterRoutes,
   ...bulkRoutes,
   ...memberRoutes,
+  ...exportRoutes,
   ...submissionRoutes,
   ...taskRoutes,
   ...workerRoutes,

@@ -50,6 +50,7 @@ describe("a problem", () => {
     expect(retryable.toSorted()).toEqual([
       "change-in-progress",
       "commit-outcome-unknown",
+      "import-in-progress",
       "internal",
       "learner-behind",
       "no-leader",

@@ -202,6 +202,36 @@ describe("on a real cluster, the client", () => {
     expect([events, count]).toEqual([[{ Critical: { FromClient: { n: 1 } } }], 1]);
   });
 
+  it("puts operations, whose id makes a repeat harmless, and reads them at one replica alone", async () => {
+    const put = () => client.operations.put("client-op", { type: "add", payload: { n: 1 } });
+    const first = await put();
+    expect(first).toMatchObject({ state: "COMMITTED", committed: true });
+    expect((await put()).log_index).toBe(first.log_index);
+    const other = client.operations.put("client-op", { type: "add", payload: { n: 2 } });
+    expect((await errorOf(other)).status).toBe(422);
+    const own = createClient({ url: `${cluster.url}/replicas/coordinator-2` });
+    expect(await own.operations.get("client-op")).toMatchObject({ type: "add", payload: { n: 1 } });
+  });
+
+  it("knows the circuits, and has a proof verified", async () => {
+    const { items } = await client.circuits.list();
+    expect(items.map(({ name }) => name)).toEqual([...circuits.keys()]);
+    const { verifying_key } = await client.circuits.get("range");
+    expect(verifying_key).toEqual(circuits.get("range")?.verifying_key);
+    const check = { circuit: "merkle", proof: {}, public_inputs: ["1", "2", "3"] };
+    expect(await client.circuits.verify(check)).toMatchObject({ valid: false, reason: expect.any(String) });
+  });
+
+  it("sees who takes part, and moves leadership", async () => {
+    const { leader, members } = await client.cluster.get();
+    expect(members).toHaveLength(3);
+    const to = members.find(({ node_id }) => node_id !== leader)?.node_id;
+    expect.assert(to !== undefined);
+    expect((await client.cluster.transferLeadership(to)).leader).toBe(to);
+    expect((await errorOf(client.cluster.promote("coordinator-9"))).code).toBe("member-unknown");
+    expect((await client.service()).service).toBe("troika");
+  });
+
   it("sees health, status, readiness and metrics, and the fault of a replica", async () => {
     expect((await client.health()).status).toBe("healthy");
     expect(await client.ready()).toBe(true);

@@ -11,7 +11,8 @@ const NOBODY = "00000000-0000-4000-8000-000000000000";
 let cluster: Cluster;
 let prover: TestProver;
 beforeAll(async () => {
-  cluster = await startCluster();
+  // The prover here sends no heartbeats, and nothing is to be written for its silence.
+  cluster = await startCluster({ variables: { LEASE_MS: "600000" } });
   await ready(cluster);
   prover = new TestProver(cluster, "prover", 100);
   await prover.register();

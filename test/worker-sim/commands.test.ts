@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type Cluster, event, ready, startCluster } from "../cluster/harness.ts";
 
 const TROIKA = fileURLToPath(new URL("../../worker-sim/troika.js", import.meta.url));
@@ -106,11 +106,31 @@ test("tasks, workers and cluster show what there is, for people and for programs
   expect(await json("workers", "pool-of-the-commands")).toMatchObject({ state: "active" });
   expect((await troika(["workers"])).output).toMatch(/pool-of-the-commands +active +\d\/\d/);
   const seen = await json("cluster");
-  expect(seen).toMatchObject({ health: { status: "healthy" } });
+  expect(seen).toMatchObject({ health: { status: "healthy" }, group: { voters: 3, warnings: [] } });
   expect(seen.replicas).toHaveLength(3);
   const { output } = await troika(["cluster"]);
-  expect(output).toMatch(/^healthy\n1 of 1 workers active/);
+  expect(output).toMatch(/^healthy\n1 of 1 workers active.*\n3 vote, 2 must agree, 1 may fail\n/);
   expect(output.match(/ leader /g)).toHaveLength(1);
+});
+
+test("smoke goes through a deployment step by step, and says at which it fails", async () => {
+  const passed = await troika(["smoke", cluster.url]);
+  expect([passed.code, passed.errors]).toEqual([0, ""]);
+  for (const step of ["alive", "closed", "ready", "replicas", "write", "read", "proof", "passed"])
+    expect(passed.output).toMatch(new RegExp(`^ +\\d+\\.\\ds  ${step} `, "m"));
+  expect(passed.output).toContain("verified here with the key of this checkout");
+
+  await cluster.fault("coordinator-2", "stop");
+  const failed = await troika(["smoke", cluster.url, "--no-proof", "--timeout", "1", "--json"]);
+  expect([failed.code, failed.errors]).toEqual([
+    1,
+    expect.stringMatching(/^troika: replicas: .*coordinator-2/),
+  ]);
+  expect(JSON.parse(failed.output)).toMatchObject({ ok: false, failed: "replicas" });
+  await cluster.fault("coordinator-2", "start");
+
+  const plain = await troika(["smoke", "http://troika.example.com"]);
+  expect([plain.code, plain.errors]).toEqual([1, expect.stringContaining("is not https")]);
 });
 
 test("events are one a line, from where one left off, and followed as they come", async () => {
@@ -122,17 +142,31 @@ test("events are one a line, from where one left off, and followed as they come"
   const { output } = await troika(["events", "--after", "2"]);
   expect(output).toBe('       3  {"Critical":{"Seen":{"name":"C"}}}\n');
 
-  const following = spawned(["events", "--after", "3", "-f", "--json"]);
-  let followed = "";
+  const followed = await heard(["--after", "3"], /\n$/, () =>
+    cluster.post("/events", event("Seen", { name: "D" })),
+  );
+  expect(followed).toBe('{"Critical":{"Seen":{"name":"D"}}}\n');
+  const system = await heard(["--system"], /"task\.created"/, () =>
+    cluster.post("/api/v1/tasks/merkle", { leaves: ["0x79"] }),
+  );
+  expect(system).toContain('{"System":{"task.created":{');
+});
+
+/** What `events -f` has printed when it fits, `work` having been done meanwhile. */
+async function heard(flags: readonly string[], fits: RegExp, work: () => Promise<unknown>): Promise<string> {
+  const following = spawned(["events", "-f", "--json", ...flags]);
+  let output = "";
   const arrived = new Promise<void>((resolve) => {
     following.stdout.on("data", (chunk: Buffer) => {
-      followed += chunk.toString();
-      if (followed.endsWith("\n")) resolve();
+      output += chunk.toString();
+      if (fits.test(output)) resolve();
     });
   });
-  await cluster.post("/events", event("Seen", { name: "D" }));
+  const ended = once(following, "exit");
+  onTestFinished(() => void following.kill("SIGKILL"));
+  await work();
   await arrived;
   following.kill("SIGTERM");
-  await once(following, "exit");
-  expect(followed).toBe('{"Critical":{"Seen":{"name":"D"}}}\n');
-});
+  await ended;
+  return output;
+}

@@ -1,14 +1,12 @@
 /** `tasks`, `workers`, `cluster` and `events`: what the coordinator knows, as tables or as JSON. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Health } from "../../src/api/cluster.ts";
+import type { ClusterView } from "../../src/api/members.ts";
 import { type Client, ClientError, type TaskFilter } from "../../src/client/index.ts";
 import type { RemoteInvocation } from "../remote-arguments.ts";
 import { printJson, table } from "./output.ts";
 import { clientFor, type Target, told } from "./target.ts";
 
-const FOLLOW_PAUSE_MS = 300;
 const EVENTS_PAGE = 1_000;
-const REPLICAS_MAX = 9;
 
 export interface TasksOptions extends Target {
   readonly task_id: string | undefined;
@@ -99,21 +97,24 @@ type View =
   | { readonly name: string; readonly health: Health }
   | { readonly name: string; readonly trouble: string };
 
-/** The replicas that the router knows: their names are consecutive. */
-async function replicaViews(client: Client): Promise<readonly View[]> {
-  const views: View[] = [];
-  for (let number = 1; number <= REPLICAS_MAX; number++) {
-    const name = `coordinator-${number}`;
-    try {
-      views.push({ name, health: await client.health(name) });
-    } catch (error) {
-      if (!(error instanceof ClientError)) throw error;
-      if (error.code === "replica-unknown") break;
-      if (error.code === "unreachable") throw error;
-      views.push({ name, trouble: error.code === "replica-stopped" ? "stopped" : error.message });
-    }
+async function viewOf(client: Client, name: string): Promise<View> {
+  try {
+    return { name, health: await client.health(name) };
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code === "unreachable") throw error;
+    return { name, trouble: error.code === "replica-stopped" ? "stopped" : error.message };
   }
-  return views;
+}
+
+function groupRows(group: ClusterView, views: readonly View[]): readonly (readonly string[])[] {
+  return group.members.map(({ node_id, role, region, match_index }, at) => {
+    const view = views[at];
+    const known = [region ?? "", match_index === null ? "" : String(match_index)];
+    if (view === undefined || !("health" in view)) return [node_id, view?.trouble ?? role, "", "", ...known];
+    const { raft, status } = view.health;
+    const shown = role === "learner" ? role : String(raft.role ?? raft.state.toLowerCase());
+    return [node_id, shown, String(raft.term), status, ...known];
+  });
 }
 
 async function showCluster(
@@ -122,8 +123,12 @@ async function showCluster(
 ): Promise<void> {
   const client = clientFor(target, stateRoot, 0);
   const what = "The cluster cannot be looked at";
-  const [health, replicas] = [await told(what, client.health()), await told(what, replicaViews(client))];
-  if (json) return printJson({ health, replicas });
+  const [health, group] = await told(what, Promise.all([client.health(), client.cluster.get()]));
+  const replicas = await told(what, Promise.all(group.members.map(({ node_id }) => viewOf(client, node_id))));
+  if (json) {
+    printJson({ health, group, replicas });
+    return;
+  }
   const { status, workers, capacity } = health;
   console.log(`${status}${typeof health.reason === "string" ? `: ${health.reason}` : ""}`);
   if (workers !== undefined && capacity !== undefined) {
@@ -131,50 +136,46 @@ async function showCluster(
       `${workers.active} of ${workers.total} workers active, ${capacity.used} of ${capacity.total} slots in use`,
     );
   }
+  const { voters, quorum, failure_tolerance, warnings } = group;
+  if (voters !== undefined)
+    console.log(`${voters} vote, ${quorum} must agree, ${failure_tolerance} may fail`);
+  for (const warning of warnings) console.log(`warning: ${warning}`);
   console.log();
   console.log(
-    table([
-      ["REPLICA", "ROLE", "TERM", "HEALTH", "LEADER"],
-      ...replicas.map((view) =>
-        "health" in view
-          ? [
-              view.name,
-              String(view.health.raft.role ?? view.health.raft.state.toLowerCase()),
-              String(view.health.raft.term),
-              view.health.status,
-              String(view.health.raft.leader_id ?? ""),
-            ]
-          : [view.name, view.trouble],
-      ),
-    ]),
+    table([["REPLICA", "ROLE", "TERM", "HEALTH", "REGION", "MATCH"], ...groupRows(group, replicas)]),
   );
 }
 
 export interface EventsOptions extends Target {
   readonly after: number;
   readonly follow: boolean;
+  /** With the system's own; only where they are followed, since they have no places in the list. */
+  readonly system: boolean;
   readonly json: boolean;
 }
 
-/** One event a line, as it was submitted; `--json` is the same text, so that both can be piped. */
+/** One event a line, as it was submitted, so that it can be piped. */
 async function showEvents(
   stateRoot: string,
-  { after, follow, json, ...target }: EventsOptions,
+  { after, follow, system, json, ...target }: EventsOptions,
 ): Promise<void> {
   const client = clientFor(target, stateRoot);
+  const show = (place: string, text: string): void => {
+    console.log(json ? text : `${place.padStart(8)}  ${text}`);
+  };
+  if (follow) {
+    const options = { after, ...(system ? { include: "system" as const } : {}) };
+    const followed = async (): Promise<void> => {
+      for await (const { id = "", text } of client.events.stream(options)) show(id, text);
+    };
+    await told("The events cannot be followed", followed());
+    return;
+  }
   for (let seq = after; ; ) {
-    const { events } = await told(
-      "The events cannot be read",
-      client.events.list({ after: seq, limit: EVENTS_PAGE }),
-    );
-    for (const event of events) {
-      seq += 1;
-      if (json) printJson(event);
-      else console.log(`${String(seq).padStart(8)}  ${JSON.stringify(event)}`);
-    }
-    if (events.length === EVENTS_PAGE) continue;
-    if (!follow) return;
-    await sleep(FOLLOW_PAUSE_MS);
+    const page = client.events.list({ after: seq, limit: EVENTS_PAGE });
+    const { events } = await told("The events cannot be read", page);
+    for (const event of events) show(String(++seq), JSON.stringify(event));
+    if (events.length < EVENTS_PAGE) return;
   }
 }
 
