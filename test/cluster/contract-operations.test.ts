@@ -92,7 +92,7 @@ describe("PUT /api/v1/operations/{id}", () => {
   });
 
   test("one that is committed later than its timestamp + ttl_ms is FAILED, and its id may be put again", async () => {
-    const late = { type: "note", payload: 1, timestamp: Date.now() - 5_000, ttl_ms: 4_000 };
+    const late = { type: "note", payload: 1, timestamp: Date.now() - 120_000, ttl_ms: 60_000 };
     const reply = await put<ProblemBody & OperationAnswer>("late", late);
     expect([reply.status, reply.body.code]).toEqual([422, "operation-failed"]);
     expect(reply.body).toMatchObject({
