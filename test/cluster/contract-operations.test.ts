@@ -84,6 +84,12 @@ describe("PUT /api/v1/operations/{id}", () => {
     const { status, body } = await put("unawaited", { type: "note", payload: null }, "?wait=0");
     expect(status).toBe(202);
     expect(body).toMatchObject({ state: "PENDING", replicated: false, committed: false });
+    const preferred = await cluster.json("/api/v1/operations/preferred", {
+      method: "PUT",
+      body: JSON.stringify({ type: "note", payload: null }),
+      headers: { prefer: "respond-async, wait=0" },
+    });
+    expect([preferred.status, preferred.body.state]).toEqual([202, "PENDING"]);
     const seen = await eventually("it is committed", async () => {
       const { body } = await get("unawaited");
       return body.state === "COMMITTED" && body;
