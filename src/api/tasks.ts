@@ -44,7 +44,9 @@ export const submissionOptions = z.object({
     .min(-100)
     .max(100)
     .default(0)
-    .describe("Higher goes first. A point is worth a minute of waiting."),
+    .describe(
+      "Higher goes first. A point is worth a minute of waiting; between circuits, a second of a prover's time.",
+    ),
   max_attempts: z.number().int().min(1).max(100).optional().describe("Attempts that may be spent in all."),
   max_runtime_ms: z
     .number()

@@ -8,7 +8,7 @@ import type { AttemptRecord, Instant, OperationRecord, TaskRecord, WorkerRecord 
 
 interface CommandBase {
   /** Which meaning its type has: `versions.ts` knows them. */
-  readonly v: 1 | 2;
+  readonly v: 1 | 2 | 3;
   /** Repeating a command under the same id within 60 s of entry time changes nothing and gives the first answer. */
   readonly id: string;
 }
@@ -233,6 +233,8 @@ export interface LeaseGrant {
   readonly blinding: string;
   readonly public_inputs: readonly string[];
   readonly granted_at: Instant;
+  /** Known to the leader alone, which adds it when it answers. */
+  readonly expires_at?: Instant;
   readonly max_runtime_ms?: number;
 }
 

@@ -238,6 +238,13 @@ export interface RingPosition {
   readonly next: number;
 }
 
+/** What provers have given to a circuit so far, of whatever each lease of it was expected to take. */
+export interface CircuitShare {
+  readonly served_ms: number;
+  /** What a run lately took on average; absent until one has ended. */
+  readonly run_ms?: number;
+}
+
 /** An export of another group that is, or was, taken in here. */
 export interface ImportRecord {
   readonly export_id: string;
@@ -268,6 +275,8 @@ export interface MetaRecord {
   readonly rules?: number;
   /** The highest `sequence` of a task; absent: no more than the index of the last entry. */
   readonly last_sequence?: number;
+  /** By circuit; absent before version 3. */
+  readonly shares?: Readonly<Record<string, CircuitShare>>;
   /** Counts entries, not buckets. */
   readonly ended?: RingPosition;
   readonly command_answers: RingPosition;

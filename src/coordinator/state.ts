@@ -2,7 +2,7 @@
  * The records and what is derived from them. Every change of a record passes through here, so that the derived parts
  * and the list of changed records cannot fall behind; building a state from the same records gives the same answers.
  */
-import { currentAttempt, findLease, hasEnded, isWaiting, taskOfLease } from "./attempts.ts";
+import { currentAttempt, findLease, hasEnded, isWaiting, taskOfLease, wasWork } from "./attempts.ts";
 import { Deadlines } from "./deadlines.ts";
 import { EndedTasks } from "./ended.ts";
 import { Frozen } from "./frozen.ts";
@@ -23,6 +23,7 @@ import type {
   TaskStatus,
   WorkerRecord,
 } from "./records.ts";
+import { Shares, type Turns } from "./shares.ts";
 import type { Backlog, Counts, LeaseView } from "./views.ts";
 import { Workforce } from "./workforce.ts";
 
@@ -66,6 +67,7 @@ export class State {
   commands_refused: number;
   imported: ImportRecord | undefined;
   readonly ended: EndedTasks;
+  readonly #shares: Shares;
   /** Since this state was built. */
   registrations = 0;
   readonly #records: Records;
@@ -105,6 +107,7 @@ export class State {
       },
       meta.ended ?? NO_RING,
     );
+    this.#shares = new Shares(meta.shares ?? {});
     this.queue = new WaitingQueue(this.#rules);
     this.#by_status = { scheduled: 0, pending: 0, assigned: 0, in_progress: 0, ...meta.tasks_ended };
     for (const [, worker] of records.live("workers")) {
@@ -153,9 +156,31 @@ export class State {
   putTask(task: TaskRecord): void {
     const before = this.task(task.task_id);
     this.put("tasks", task.task_id, task);
+    if (this.#sharing) this.#share(before, task);
     this.#index(before, task);
     const happening = taskHappening(before, task);
     if (happening !== undefined) this.happened(happening);
+  }
+
+  /** Whose turn it is; undefined by the rules of versions under which circuits did not take turns. */
+  turns(): Turns | undefined {
+    return this.#sharing ? this.#shares.turns() : undefined;
+  }
+
+  get #sharing(): boolean {
+    return this.#rules >= 3;
+  }
+
+  #share(before: TaskRecord | undefined, { status, circuit, attempts }: TaskRecord): void {
+    const waited = before !== undefined && isWaiting(before.status);
+    if (isWaiting(status) && !waited) {
+      const { circuits } = this.queue;
+      if (!circuits.includes(circuit)) this.#shares.arrive(circuit, circuits);
+    }
+    const held = before && currentAttempt(before);
+    if (held === undefined) return;
+    const now = attempts.findLast(({ lease_id }) => lease_id === held.lease_id);
+    if (now?.ended_at !== undefined && wasWork(now)) this.#shares.ran(circuit, now.ended_at - now.granted_at);
   }
 
   /** A task of another group, as it was there: nothing happens to it here. */
@@ -352,6 +377,7 @@ export class State {
       ...beside,
       last_sequence: this.#last_sequence,
       ended: this.ended.position,
+      ...(this.#sharing ? { shares: this.#shares.stored } : {}),
       ...(this.#rules === 1 ? {} : { rules: this.#rules }),
       ...(this.imported === undefined ? {} : { imported: this.imported }),
     };

@@ -73,6 +73,17 @@ export class Duties {
     return new Promise((settle) => this.#offer({ pull, until: now + pull.wait_ms, settle }, now));
   }
 
+  /** Says of the leases in an answer until when each is its holder's. */
+  dated(answer: ProposeAnswer): ProposeAnswer {
+    if (answer.type !== "applied" || !("leases" in answer.outcome)) return answer;
+    const now = this.#options.clock();
+    const leases = answer.outcome.leases.map((lease) => {
+      const expires_at = this.#liveness.expiresAt(lease.lease_id, now);
+      return expires_at === undefined ? lease : { ...lease, expires_at };
+    });
+    return { ...answer, outcome: { ...answer.outcome, leases } };
+  }
+
   /** Entries have been `applied` or time has passed: grants what can be granted, ends what has waited enough. */
   attend(now: number, applied: boolean): void {
     this.#proposeAll(this.#liveness.due(this.#options.clock()));

@@ -214,7 +214,12 @@ export class Engine {
   }
 
   /** @param wait_ms after which it is answered as `appended`, if it is no more than that by then */
-  propose(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
+  async propose(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
+    const answer = await this.#propose(command, wait_ms);
+    return this.reigns.duties?.dated(answer) ?? answer;
+  }
+
+  #propose(command: Command, wait_ms: number | undefined): Promise<ProposeAnswer> {
     if (this.#closed) return Promise.resolve({ type: "stopped" });
     if (!knows(command)) {
       const detail = `this replica does not know ${command.type} of version ${command.v}: upgrade it, it runs older code than the router`;
@@ -264,7 +269,7 @@ export class Engine {
   async pull(pull: Pull): Promise<ProposeAnswer> {
     const answer = await this.#duty((duties, now) => duties.pull(pull, now));
     if (answer.type === "applied") this.pulls++;
-    return answer;
+    return this.reigns.duties?.dated(answer) ?? answer;
   }
 
   heartbeat(beat: WorkerHeartbeat): HeartbeatResult | Refused | Declined {
