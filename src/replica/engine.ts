@@ -196,7 +196,11 @@ export class Engine {
 
   /** Nothing is scheduled here, and nothing is sent, until something arrives. */
   get asleep(): boolean {
-    return this.#sleep.since !== undefined;
+    return this.asleepSince !== undefined;
+  }
+
+  get asleepSince(): number | undefined {
+    return this.#sleep.since;
   }
 
   /** Who leads, or led when this replica last heard of anybody; its Raft identity. */
