@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type KeptRunning, keepRunning } from "./kept-running.ts";
-import { type Layout, routerUrl } from "./layout.ts";
+import { type Layout, poolMetricsPort, routerUrl } from "./layout.ts";
 import type { Logs } from "./logs.ts";
 
 const NICE = 10;
@@ -45,6 +45,7 @@ export function startPool({
         TROIKA_URL: routerUrl(layout),
         CONCURRENCY: String(threads),
         DRAIN_MS: String(DRAIN_MS),
+        METRICS_PORT: String(poolMetricsPort(layout)),
         ...(certificateFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificateFile }),
       },
       nice: NICE,

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { availableParallelism, hostname } from "node:os";
 import { identifier } from "../../src/api/fields.ts";
 import { UsageProblem } from "../cluster/problem.ts";
+import { servedCircuits } from "../prover/index.ts";
 
 export interface PoolConfiguration {
   /** The router's or any replica's, tried in turn. */
@@ -13,6 +14,10 @@ export interface PoolConfiguration {
   readonly threads: number;
   /** Leases held beyond what the threads prove; 1 where absent. */
   readonly prefetch?: number;
+  /** Names of the circuits to serve; every one that the prover knows where absent. */
+  readonly circuits?: readonly string[];
+  /** Where `/metrics` is served; nowhere where absent. */
+  readonly metrics?: { readonly host: string; readonly port: number };
   /** How long the proofs under way may take when the pool is told to end; one lease period where absent. */
   readonly drain_ms?: number;
 }
@@ -44,6 +49,16 @@ function addresses(name: string, text: string): readonly string[] {
   return urls;
 }
 
+function circuitNames(text: string | undefined): readonly string[] | undefined {
+  if (!text) return undefined;
+  const names = [...new Set(text.split(",").map((name) => name.trim()))];
+  const unknown = names.find((name) => !servedCircuits.includes(name));
+  if (unknown === undefined) return names;
+  throw new UsageProblem(
+    `CIRCUITS is "${text}", but "${unknown}" in it is none of ${servedCircuits.join(", ")}.`,
+  );
+}
+
 /** The host says whose it is, the random part keeps two pools of one host apart. */
 function madeUpId(): string {
   const host = hostname()
@@ -63,6 +78,8 @@ export function readPoolConfiguration(env: NodeJS.ProcessEnv): PoolConfiguration
   }
   const prefetch = wholeNumber("PREFETCH", env.PREFETCH, 0, THREADS_MAX);
   const drain_ms = wholeNumber("DRAIN_MS", env.DRAIN_MS, 0, DRAIN_MS_MAX);
+  const circuits = circuitNames(env.CIRCUITS);
+  const port = wholeNumber("METRICS_PORT", env.METRICS_PORT, 0, 65_535);
   return {
     urls,
     worker_id,
@@ -70,5 +87,7 @@ export function readPoolConfiguration(env: NodeJS.ProcessEnv): PoolConfiguration
     ...(env.TROIKA_TOKEN ? { token: env.TROIKA_TOKEN } : {}),
     ...(prefetch === undefined ? {} : { prefetch }),
     ...(drain_ms === undefined ? {} : { drain_ms }),
+    ...(circuits === undefined ? {} : { circuits }),
+    ...(port === undefined ? {} : { metrics: { host: env.METRICS_HOST || "127.0.0.1", port } }),
   };
 }

@@ -1,4 +1,5 @@
-/** One line per event of a pool, in the form of the cluster's logs. Inputs, proofs and tokens never stand in it. */
+/** One line per event of a pool, in the form of the cluster's logs. Inputs, proofs, tokens and the ids
+ * of leases, which are their holder's secret, never stand in it: task and attempt say which lease it was. */
 export type PoolLog = (
   message: string,
   fields?: Readonly<Record<string, string | number | undefined>>,

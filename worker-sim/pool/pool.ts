@@ -12,7 +12,9 @@ import type { Prover } from "../prover/index.ts";
 import type { Delivery } from "./delivery.ts";
 import { Holdings } from "./holdings.ts";
 import type { PoolLog } from "./log.ts";
+import { createPoolMetrics, type PoolMetrics } from "./metrics.ts";
 import { createBackoff, createPresence, pause, superseded } from "./presence.ts";
+import { Progress } from "./progress.ts";
 import { createWorkshop } from "./workshop.ts";
 
 const PREFETCH_DEFAULT = 1;
@@ -41,6 +43,7 @@ export interface Pool {
   /** Leases held now, never more than `slots`. */
   readonly held: number;
   readonly slots: number;
+  readonly metrics: PoolMetrics;
   /** Works until drained. Rejects with `PoolRefused` when the coordinator will have nothing to do with this pool. */
   run(): Promise<void>;
   /** No more pulls; what is being proved is finished and delivered, the rest given back; then `run` resolves. */
@@ -61,7 +64,26 @@ export function createPool(options: PoolOptions): Pool {
   let pulling = new AbortController();
 
   const delivery: Delivery = { client, worker_id, boot_id, log, signal: over.signal };
-  const workshop = createWorkshop({ delivery, holdings, prover, threads, onError: broken.reject });
+  const progress = new Progress();
+  const metrics = createPoolMetrics();
+  metrics.watch({
+    slots: holdings.slots,
+    threads,
+    states() {
+      const counts = { waiting: 0, proving: 0, delivering: 0 };
+      for (const { state } of holdings.jobs) counts[state]++;
+      return counts;
+    },
+  });
+  const workshop = createWorkshop({
+    delivery,
+    holdings,
+    prover,
+    threads,
+    progress,
+    metrics,
+    onError: broken.reject,
+  });
   const presence = createPresence({
     client,
     log,
@@ -73,7 +95,13 @@ export function createPool(options: PoolOptions): Pool {
       labels: { ...options.labels },
     },
     signal: over.signal,
-    heldLeases: () => holdings.jobs.map(({ lease }) => lease.lease_id),
+    metrics,
+    heldLeases: () =>
+      holdings.jobs.map(({ lease: { lease_id, circuit }, proving_since }) => {
+        const now = performance.now();
+        const done = proving_since === undefined ? undefined : progress.of(circuit, now - proving_since);
+        return { lease_id, ...(done === undefined ? {} : { progress: done }) };
+      }),
     onRegistered(registered) {
       lease_ms = registered.lease_ms;
       workshop.take(registered.leases);
@@ -147,6 +175,7 @@ export function createPool(options: PoolOptions): Pool {
       return holdings.size;
     },
     slots: holdings.slots,
+    metrics,
     drain() {
       draining = true;
       drainAsked.resolve();

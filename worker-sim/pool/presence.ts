@@ -1,8 +1,9 @@
 /** A pool's standing with the coordinator: registered, and again when it is not known any more; heard of in time. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { HeartbeatAnswer, Registered, Registration } from "../../src/api/workers.ts";
+import type { HeartbeatAnswer, HeartbeatRequest, Registered, Registration } from "../../src/api/workers.ts";
 import { type Client, ClientError } from "../../src/client/index.ts";
 import type { PoolLog } from "./log.ts";
+import type { PoolMetrics } from "./metrics.ts";
 
 const PAUSE_MS_FIRST = 100;
 const PAUSE_MS_MAX = 2_000;
@@ -50,8 +51,9 @@ export interface PresenceOptions {
   readonly client: Client;
   readonly log: PoolLog;
   readonly registration: Registration;
+  readonly metrics: PoolMetrics;
   readonly signal: AbortSignal;
-  readonly heldLeases: () => readonly string[];
+  readonly heldLeases: () => HeartbeatRequest["leases"];
   readonly onRegistered: (registered: Registered) => void;
   readonly onHeartbeat: (answer: HeartbeatAnswer) => void;
   /** While false an unknown worker stays unknown: it is on its way out. */
@@ -84,6 +86,7 @@ export function createPresence(options: PresenceOptions): Presence {
             "warn",
           );
         }
+        options.metrics.registered();
         options.onRegistered(registered);
         return registered;
       } catch (error) {
@@ -110,15 +113,17 @@ export function createPresence(options: PresenceOptions): Presence {
   }
 
   async function beatOnce(): Promise<boolean> {
-    const leases = options.heldLeases().map((lease_id) => ({ lease_id }));
+    const leases = options.heldLeases();
     try {
       options.onHeartbeat(
         await client.workers.heartbeat(worker_id, { boot_id, leases }, { signal, retry_for_ms: 0 }),
       );
+      options.metrics.heartbeat(true);
       return true;
     } catch (error) {
       if (signal.aborted) return true;
       if (!(error instanceof ClientError)) throw error;
+      options.metrics.heartbeat(false);
       if (error.code === "boot-superseded") throw superseded(worker_id);
       if (error.code === "worker-unknown" && options.wanted()) await register();
       else log("heartbeat failed", { code: error.code, error: error.message }, "warn");

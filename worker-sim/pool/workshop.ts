@@ -6,6 +6,8 @@ import type { LeaseOffer } from "../../src/api/workers.ts";
 import { type Proved, type Prover, ProverError } from "../prover/index.ts";
 import { type Delivery, deliverFailure, deliverProof, giveBack } from "./delivery.ts";
 import type { Holdings, Job } from "./holdings.ts";
+import type { PoolMetrics } from "./metrics.ts";
+import type { Progress } from "./progress.ts";
 
 export interface Workshop {
   /** Takes what is new among the leases, and gives back what there is no room for. Returns how many were new. */
@@ -25,11 +27,14 @@ export interface WorkshopOptions {
   readonly holdings: Holdings;
   readonly prover: Prover;
   readonly threads: number;
+  readonly progress: Progress;
+  readonly metrics: PoolMetrics;
   /** Something impossible happened: the pool must end. */
   readonly onError: (error: unknown) => void;
 }
 
-export function createWorkshop({ delivery, holdings, prover, threads, onError }: WorkshopOptions): Workshop {
+export function createWorkshop(options: WorkshopOptions): Workshop {
+  const { delivery, holdings, prover, threads, progress, metrics, onError } = options;
   const { log } = delivery;
   const work = new Set<Promise<void>>();
   let closed = false;
@@ -48,6 +53,7 @@ export function createWorkshop({ delivery, holdings, prover, threads, onError }:
       if (proving >= threads) return;
       if (job.state !== "waiting") continue;
       job.state = "proving";
+      job.proving_since = performance.now();
       proving++;
       track(proveAndDeliver(job));
     }
@@ -61,6 +67,7 @@ export function createWorkshop({ delivery, holdings, prover, threads, onError }:
   function giveUp(job: Job): void {
     job.abort.abort();
     forget(job);
+    metrics.ended(job.lease.circuit, "released");
     track(giveBack(delivery, job.lease));
   }
 
@@ -89,14 +96,19 @@ export function createWorkshop({ delivery, holdings, prover, threads, onError }:
 
   async function deliver(job: Job, proved: Proved): Promise<void> {
     const { lease } = job;
-    const { task_id, lease_id } = lease;
-    log("proved", { task_id, lease_id, duration_ms: proved.duration_ms });
+    const { task_id, attempt, circuit } = lease;
+    log("proved", { task_id, attempt, circuit, duration_ms: proved.duration_ms });
+    progress.took(circuit, proved.duration_ms);
+    metrics.proved(circuit, proved.duration_ms / 1_000);
     const proved_at = Date.now();
     const delivered = await deliverProof(delivery, lease, proved, () => (closed ? 0 : 1));
+    const delivery_ms = Date.now() - proved_at;
+    metrics.delivered(delivery_ms / 1_000);
     if (delivered.type === "completed") {
       const { answer } = delivered;
       const late = answer.accepted_late === true ? "yes" : undefined;
-      log("completed", { task_id, lease_id, delivery_ms: Date.now() - proved_at, late });
+      log("completed", { task_id, attempt, delivery_ms, late });
+      metrics.ended(circuit, late === undefined ? "completed" : "late");
       // Only now is the slot free, and the next lease may have it.
       holdings.remove(job);
       take(answer.leases);
@@ -104,27 +116,29 @@ export function createWorkshop({ delivery, holdings, prover, threads, onError }:
     }
     const { code, message } = delivered;
     const level = code === "lease-superseded" ? "info" : "error";
-    log("proof not taken", { task_id, lease_id, code, error: message }, level);
+    log("proof not taken", { task_id, attempt, code, error: message }, level);
+    metrics.ended(circuit, "refused");
     if (code === "invalid-request" || code === "too-large") {
       await deliverFailure(delivery, lease, { error_code: "not-deliverable", message, retryable: true });
     }
   }
 
   async function reportFailure({ lease }: Job, { code, message, retryable }: ProverError): Promise<void> {
-    const { task_id, lease_id } = lease;
-    log("failed", { task_id, lease_id, code, error: message }, "error");
+    const { task_id, attempt, circuit } = lease;
+    log("failed", { task_id, attempt, code, error: message }, "error");
+    metrics.ended(circuit, "failed");
     await deliverFailure(delivery, lease, { error_code: code, message: message.slice(0, 2_000), retryable });
   }
 
   function take(leases: readonly LeaseOffer[]): number {
     let fresh = 0;
     for (const lease of leases) {
-      const { task_id, lease_id, attempt } = lease;
+      const { task_id, lease_id, attempt, circuit } = lease;
       if (holdings.knows(lease_id)) continue;
       fresh++;
       const job = closed ? undefined : holdings.add(lease);
       if (job === undefined) track(giveBack(delivery, lease));
-      else log("assigned", { task_id, lease_id, attempt });
+      else log("assigned", { task_id, attempt, circuit });
     }
     proveWaiting();
     return fresh;
@@ -136,7 +150,9 @@ export function createWorkshop({ delivery, holdings, prover, threads, onError }:
       const job = holdings.get(lease_id);
       // A proof that is made already is delivered all the same: it may be taken late, or refused at once.
       if (job === undefined || job.state === "delivering") return;
-      log("told to stop", { task_id: job.lease.task_id, lease_id, directive });
+      const { task_id, attempt, circuit } = job.lease;
+      log("told to stop", { task_id, attempt, directive });
+      metrics.ended(circuit, directive === "cancel" ? "cancelled" : "lost");
       job.abort.abort();
       if (job.state === "waiting") forget(job);
     },

@@ -5,8 +5,12 @@ import { availableParallelism, cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { Log, LogLevel, Miniflare } from "miniflare";
+import { taskContext } from "../../src/proofs/context.ts";
 import { atOnce, circuits, newBlinding } from "../../src/proofs/index.ts";
+import { sampleOf } from "../../test/proofs/samples.ts";
 import { createProver, type Proved } from "./index.ts";
+
+const PROOFS_OF_EACH = 7;
 
 const [threads = availableParallelism(), proofs = 20] = process.argv.slice(2).map(Number);
 const circuit = circuits.get("merkle");
@@ -25,6 +29,27 @@ function median(values: readonly number[]): number {
 
 function report(what: string, figure: number, unit: string): void {
   console.log(`${what.padEnd(52)} ${figure.toFixed(2).padStart(9)} ${unit}`);
+}
+
+/** Everything a prover can be asked for, in one thread: how long each takes, and what it costs to have all of them loaded. */
+async function measureCircuits(): Promise<void> {
+  const prover = createProver({ threads: 1 });
+  for (const circuit of circuits.values()) {
+    const prove = async () => {
+      const task_id = crypto.randomUUID();
+      const input = circuit.canonical(sampleOf(circuit.name));
+      const context = taskContext(circuit.name, circuit.vk_hash, task_id);
+      const lease = { ...input, blinding: newBlinding(), context };
+      return prover.prove({ circuit: circuit.name, task_id, input: lease });
+    };
+    await prove();
+    const proved = [];
+    for (let i = 0; i < PROOFS_OF_EACH; i++) proved.push(await prove());
+    const median_ms = median(proved.map(({ duration_ms }) => duration_ms));
+    report(`${circuit.name}: witness and proof, median of ${PROOFS_OF_EACH}`, median_ms, "ms");
+    report(`memory of the process, one thread, up to ${circuit.name}`, process.memoryUsage().rss / 1e6, "MB");
+  }
+  await prover.close();
 }
 
 async function measureProver(): Promise<Proved & { readonly task: ReturnType<typeof task> }> {
@@ -128,6 +153,7 @@ async function inWorkerd(): Promise<{ readonly run: Run; readonly stop: () => Pr
 }
 
 console.log(`${cpus()[0]?.model}, ${availableParallelism()} cores, Node ${process.version}`);
+await measureCircuits();
 const proved = await measureProver();
 const { run, stop } = await inWorkerd();
 await measureCoordinator("workerd", run, proved);
