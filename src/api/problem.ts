@@ -15,6 +15,7 @@ const kinds = {
   "invalid-request": { status: 400, title: "Invalid request", retryable: false },
   unauthorized: { status: 401, title: "Authentication required", retryable: false },
   "origin-not-allowed": { status: 403, title: "Origin not allowed", retryable: false },
+  "role-not-allowed": { status: 403, title: "Role not allowed", retryable: false },
   "not-found": { status: 404, title: "Not found", retryable: false },
   "task-not-found": { status: 404, title: "Task not found", retryable: false },
   "proof-not-found": { status: 404, title: "No proof yet", retryable: false },
@@ -33,6 +34,7 @@ const kinds = {
   "idempotency-key-reused": { status: 422, title: "Idempotency key reused", retryable: false },
   "operation-id-reused": { status: 422, title: "Operation id reused", retryable: false },
   "operation-failed": { status: 422, title: "Operation failed", retryable: false },
+  "rate-limited": { status: 429, title: "Too many requests", retryable: true },
   internal: { status: 500, title: "Internal error", retryable: true },
   misconfigured: { status: 500, title: "Configuration error", retryable: false },
   "no-leader": { status: 503, title: "No leader", retryable: true },
@@ -66,7 +68,7 @@ export interface Problem {
   readonly code: ProblemCode;
   readonly detail: string;
   readonly errors?: readonly FieldError[];
-  /** Sent with a 503 as `Retry-After`, in whole seconds; 1 s where absent. */
+  /** Sent with a 429 or 503 as `Retry-After`, in whole seconds; 1 s where absent. */
   readonly retry_after_ms?: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Fields beside those of the problem. */
@@ -143,7 +145,7 @@ export function problemResponse(
   const { status } = kinds[failure.code];
   const headers = new Headers(failure.headers);
   headers.set("content-type", "application/problem+json");
-  if (status === 503) {
+  if (status === 429 || status === 503) {
     headers.set("retry-after", String(Math.max(1, Math.ceil((failure.retry_after_ms ?? 1_000) / 1_000))));
   }
   return new Response(JSON.stringify(problemBody(failure, request)), { status, headers });

@@ -94,7 +94,8 @@ export function createChannel(options: ClientOptions): Channel {
         favourite = index;
         return result;
       }
-      if (!result.retryable) return result;
+      // Another address is the same service, and would count it too.
+      if (!result.retryable || result.code === "rate-limited") return result;
       if (failure === undefined || failure.code === "unreachable") failure = result;
     }
     return (
@@ -108,7 +109,9 @@ export function createChannel(options: ClientOptions): Channel {
       const result = await round(call);
       if (!(result instanceof ClientError)) return result;
       const next_ms =
-        result.code === "overloaded" ? Math.max(pause_ms, result.retry_after_ms ?? 0) : pause_ms;
+        result.code === "overloaded" || result.code === "rate-limited"
+          ? Math.max(pause_ms, result.retry_after_ms ?? 0)
+          : pause_ms;
       const jittered_ms = next_ms * (0.75 + Math.random() / 2);
       if (!result.retryable || Date.now() + jittered_ms > deadline) throw result;
       await pause(jittered_ms, call.signal);

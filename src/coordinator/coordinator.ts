@@ -53,6 +53,8 @@ export interface Coordinator {
    * this call do the records hold the counters of all commands applied: build anew from them right after it.
    */
   takeChanges(): readonly RecordKey[];
+  /** How many records `takeChanges` would name, the counters apart. */
+  readonly changes: number;
 
   /** What may be shown. Null for what is unknown. */
   query(query: Query): QueryAnswers[Query["type"]];
@@ -131,6 +133,9 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     },
     configure: (members, index) => register.configure(members, index),
     takeChanges: () => state.settle({ ...answers.positions, ...operations.stored }),
+    get changes() {
+      return state.changes;
+    },
 
     query(query) {
       switch (query.type) {

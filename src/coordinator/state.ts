@@ -218,6 +218,13 @@ export class State {
     };
   }
 
+  /** Records changed since `settle` was called last. */
+  get changes(): number {
+    let changes = 0;
+    for (const keys of this.#changed.values()) changes += keys.size;
+    return changes;
+  }
+
   /** Stores what was kept beside the meta record and names every record changed since the last call. */
   settle(
     beside: Pick<MetaRecord, "command_answers" | "key_order" | "operation_order" | "operation_bytes">,

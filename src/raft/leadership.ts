@@ -268,6 +268,7 @@ export class Leadership<Command> {
 
   /** Reads that are confirmed, and the index that they may be answered at. */
   settleReads(): { readonly readers: readonly Reader[]; readonly index: LogIndex } {
+    if (this.reads.isEmpty) return { readers: [], index: 0 };
     const confirmed = this.#peers.reached(this.#rounds.newest, ({ roundEchoed }) => roundEchoed);
     return this.reads.settle(confirmed, this.#reign.log.commit);
   }

@@ -1,20 +1,36 @@
 /** The state machine as the log drives it: committed entries in, in order and once each, answers out. */
 import type { Command } from "../coordinator/commands.ts";
-import { type Coordinator, createCoordinator, createMemoryRecords } from "../coordinator/index.ts";
+import { type Coordinator, createCoordinator } from "../coordinator/index.ts";
 import type { CommandEntry } from "../raft/index.ts";
 import type { LogEntry } from "./codec.ts";
 import type { Applied } from "./rpc.ts";
+import type { Store } from "./store.ts";
 
 export class Application {
-  readonly coordinator: Coordinator;
-  readonly #checkpoint_entries: number;
-  /** The state includes every entry up to here. */
-  index = 0;
-  #sinceChanges = 0;
+  readonly #store: Store;
+  #coordinator: Coordinator;
+  #index: number;
 
-  constructor(checkpoint_entries: number) {
-    this.#checkpoint_entries = checkpoint_entries;
-    this.coordinator = createCoordinator({ records: createMemoryRecords() });
+  /** As of the store's checkpoint: the log behind it is still to be applied. */
+  constructor(store: Store) {
+    this.#store = store;
+    this.#coordinator = createCoordinator({ records: store.openTables() });
+    this.#index = store.checkpoint?.last.index ?? 0;
+  }
+
+  get coordinator(): Coordinator {
+    return this.#coordinator;
+  }
+
+  /** The state includes every entry up to here. */
+  get index(): number {
+    return this.#index;
+  }
+
+  /** Another replica's checkpoint has taken the place of this one's. */
+  restart(): void {
+    this.#coordinator = createCoordinator({ records: this.#store.openTables() });
+    this.#index = this.#store.checkpoint?.last.index ?? 0;
   }
 
   /** @param answered told what became of each command; @param passed told of each entry, once it is applied */
@@ -25,14 +41,9 @@ export class Application {
   ): void {
     for (const entry of entries) {
       if (entry.type === "command") answered(this.#command(entry));
-      this.index = entry.index;
+      this.#index = entry.index;
       passed(entry);
     }
-    // Nothing is checkpointed yet: what changed is only kept from piling up.
-    this.#sinceChanges += entries.length;
-    if (this.#sinceChanges < this.#checkpoint_entries) return;
-    this.#sinceChanges = 0;
-    this.coordinator.takeChanges();
   }
 
   #command(entry: CommandEntry<Command>): Applied {

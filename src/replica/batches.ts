@@ -7,7 +7,7 @@ import type { Raft, Refusal } from "../raft/index.ts";
 import { Histogram } from "./histogram.ts";
 import { Proposals, type ProposeAnswer } from "./proposals.ts";
 import type { Applied, Declined } from "./rpc.ts";
-import { BATCH_BYTES_MAX } from "./store.ts";
+import { BATCH_BYTES_MAX } from "./stored-log.ts";
 
 export interface BatchesOptions {
   readonly raft: Raft<Command>;

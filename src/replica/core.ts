@@ -23,14 +23,21 @@ export function startCore(options: {
   readonly now: number;
 }): Raft<Command> {
   const { id, store, founded, configuration, now } = options;
+  const { checkpoint } = store;
   return createRaft<Command>({
     id,
-    restored: { hardState: store.hardState(), configuration: founded, applied: 0 },
-    log: store,
+    restored: {
+      hardState: store.hardState(),
+      configuration: founded,
+      applied: checkpoint?.last.index ?? 0,
+      ...(checkpoint === undefined ? {} : { snapshot: checkpoint }),
+    },
+    log: store.log,
     timing: {
       heartbeatInterval: configuration.heartbeat_ms,
       loyalty: configuration.loyalty_ms,
       electionTimeout: configuration.election_ms,
+      snapshotTimeout: configuration.snapshot_timeout_ms,
     },
     limits: {
       entryBytes: COMMAND_BYTES_MAX,

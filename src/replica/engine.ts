@@ -9,10 +9,12 @@ import type { Raft, Ready } from "../raft/index.ts";
 import { Application } from "./application.ts";
 import { Batches } from "./batches.ts";
 import { Chain } from "./chain.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { EngineClock } from "./clock.ts";
 import type { PeerMessage } from "./codec.ts";
 import { declinedBy, startCore } from "./core.ts";
 import { Duties } from "./duties.ts";
+import { Intake } from "./intake.ts";
 import { Members } from "./members.ts";
 import type { Observation } from "./observations.ts";
 import { idOf, nameOf, Peers, type PeersOptions } from "./peers.ts";
@@ -28,8 +30,11 @@ import type {
   QueryAnswers,
   WorkerHeartbeat,
 } from "./rpc.ts";
+import type { TransferAnswer, TransferRequest } from "./sending.ts";
 import type { Store } from "./store.ts";
 import { answerWithTail, Tail } from "./tail.ts";
+
+const TRANSFER_TIMEOUT_MS = 5_000;
 
 export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachable" | "chain"> {
   readonly name: string;
@@ -48,6 +53,7 @@ export class Engine {
   readonly chain: Chain;
   readonly batches: Batches;
   readonly reigns: Reigns;
+  readonly checkpoints: Checkpoints;
   readonly tail: Tail;
   /** Pulls answered, empty or not, since this instance started. */
   pulls = 0;
@@ -55,13 +61,14 @@ export class Engine {
   readonly #clock: EngineClock;
   readonly #application: Application;
   readonly #reads = new Reads();
+  readonly #intake: Intake;
   #attendedIndex = 0;
   #closed = false;
 
   constructor(options: EngineOptions) {
     const { configuration, founding } = options;
     this.#options = options;
-    this.#application = new Application(configuration.checkpoint_entries);
+    this.#application = new Application(options.store);
     this.chain = new Chain(configuration.invocation, options.now(), () => this.event(() => {}));
     this.#clock = new EngineClock({
       now: options.now,
@@ -78,6 +85,18 @@ export class Engine {
       ...options,
       founded: { type: "stable", voters: founding.members.map(idOf), learners: [] },
       now: options.now(),
+    });
+    this.checkpoints = new Checkpoints({
+      ...options,
+      raft: this.raft,
+      application: this.#application,
+      sent: (peer, result) => this.raft.reportSnapshot(peer, result),
+    });
+    this.#intake = new Intake({
+      ...options,
+      ask: (sender, request) => this.peers.ask(sender, "/peer/transfer", request, TRANSFER_TIMEOUT_MS),
+      install: (offer) => this.event(() => this.raft.step(offer)),
+      failed: (error) => this.#fail(error),
     });
     this.batches = new Batches({
       ...options,
@@ -137,7 +156,10 @@ export class Engine {
 
   receive(messages: readonly PeerMessage[]): void {
     this.event(() => {
-      for (const message of messages) this.raft.step(message);
+      for (const message of messages) {
+        if (message.type === "snapshot-offer") this.#intake.offered(message);
+        else this.raft.step(message);
+      }
     });
   }
 
@@ -146,6 +168,16 @@ export class Engine {
     this.peers.heardFrom(from, this.#options.now());
     this.#options.store.touch();
     return this.peers.answering(from, () => this.receive(messages));
+  }
+
+  /** A peer pulls this replica's tables. */
+  transfer(from: string, request: TransferRequest): TransferAnswer {
+    this.#options.store.touch();
+    let answer: TransferAnswer = { type: "unknown" };
+    this.event(() => {
+      answer = this.checkpoints.sending.answer(from, request, this.#options.now());
+    });
+    return answer;
   }
 
   /** @param wait_ms after which it is answered as `appended`, if it is no more than that by then */
@@ -159,6 +191,10 @@ export class Engine {
     if (full !== undefined) {
       const detail = `${full}; nothing was accepted, try again when some have ended`;
       return Promise.resolve({ type: "unavailable", code: "overloaded", detail, retry_after_ms: 5000 });
+    }
+    // What this replica calls ready is what it accepts writes by.
+    if (this.reigns.duties && !this.members.reachesMajority) {
+      return Promise.resolve(declinedBy({ type: "quorum-silent" }, this.notLeader()));
     }
     return this.batches.propose(command, wait_ms);
   }
@@ -234,6 +270,7 @@ export class Engine {
     this.peers.close();
     this.#abandon(answer, "the replica that led was stopped before the entry was committed");
     this.#reads.close(answer);
+    this.#intake.close();
   }
 
   #abandon(queued: Declined, appended: string): void {
@@ -251,6 +288,7 @@ export class Engine {
   }
 
   #drain(): void {
+    this.checkpoints.sending.attend(this.#options.now());
     let wrote = this.#carryOutAll();
     this.reigns.observe(this.raft.status);
     const { duties } = this.reigns;
@@ -263,6 +301,7 @@ export class Engine {
         wrote = this.#carryOutAll();
       }
     }
+    wrote = this.checkpoints.attend() || wrote;
     if (wrote) this.batches.flush();
     this.members.look(this.#clock.read());
     this.#armChain();
@@ -288,10 +327,14 @@ export class Engine {
   #carryOut(ready: Ready<Command>): boolean {
     const { store } = this.#options;
     this.peers.send(ready.sendNow);
+    for (const { type, to } of ready.sendNow) {
+      if (type === "snapshot-offer") this.checkpoints.sending.offered(to, this.#options.now());
+    }
     let wrote = false;
     if (ready.persist) {
       if (ready.persist.mustSync) {
         store.write(ready.persist);
+        if (ready.persist.snapshot) this.#application.restart();
         wrote = true;
       } else if (ready.persist.hardState) store.hint(ready.persist.hardState);
     }

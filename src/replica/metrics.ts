@@ -98,7 +98,7 @@ export function metricsOf(view: ReplicaView): string {
       "Times that a peer, or every leader, was silent for the detection period; since this instance started.",
       engine?.members.partitions.detected,
     ),
-    own("gauge", "consensus_log_size", "Entries in the log.", store.lastIndex - store.firstIndex + 1),
+    own("gauge", "consensus_log_size", "Entries in the log.", store.log.lastIndex - store.log.firstIndex + 1),
     family(
       "consensus_leader_id",
       "gauge",

@@ -6,7 +6,14 @@
 import type { Configuration } from "../api/configuration.ts";
 import type { Founding } from "./birth.ts";
 import type { Chain } from "./chain.ts";
-import { checkVersion, encodePeerBody, type PeerAnswer, type PeerHeader, type PeerMessage } from "./codec.ts";
+import {
+  checkVersion,
+  encodePeerBody,
+  FORMAT_VERSION,
+  type PeerAnswer,
+  type PeerHeader,
+  type PeerMessage,
+} from "./codec.ts";
 import type { Grant } from "./reads.ts";
 import type { FaultState } from "./store.ts";
 import type { ReplicaNamespace } from "./stubs.ts";
@@ -189,6 +196,36 @@ export class Peers {
       return understood && answer.type !== "stopped" ? answer : undefined;
     } catch {
       // The leader is gone or slow; the caller asks again, by then perhaps of another.
+      return undefined;
+    }
+  }
+
+  /** Asks a peer for something beside the protocol; `undefined` if it does not say. */
+  async ask<Answer>(
+    peer: string,
+    path: string,
+    request: unknown,
+    timeout_ms: number,
+  ): Promise<Answer | undefined> {
+    const { namespace, chain, fault } = this.#options;
+    const { isolated, delay_ms } = fault();
+    if (isolated || this.#closed) return undefined;
+    if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms));
+    chain.countSubrequest();
+    const body = JSON.stringify({
+      v: FORMAT_VERSION,
+      ...this.#header(peer, "response"),
+      messages: [],
+      request,
+    });
+    try {
+      const response = await namespace.call(nameOf(peer), path, body, timeout_ms);
+      if (!response.ok || fault().isolated) return undefined;
+      const answer = (await response.json()) as { readonly v: number; readonly answer?: Answer };
+      checkVersion(`answer of ${peer}`, answer);
+      return answer.answer;
+    } catch {
+      // What became of it is unknown; whoever asks may ask again.
       return undefined;
     }
   }

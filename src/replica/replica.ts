@@ -26,6 +26,7 @@ import type {
   WorkerHeartbeat,
 } from "./rpc.ts";
 import { REQUEST_ID_HEADER } from "./rpc.ts";
+import type { TransferRequest } from "./sending.ts";
 import { type FaultState, NO_FAULT, Store } from "./store.ts";
 import { type ReplicaNamespace, replicaStubs } from "./stubs.ts";
 
@@ -103,6 +104,10 @@ export class Replica extends DurableObject<Env> {
         if (refusal) return declined(path, refusal);
         return streamEvents(engine.coordinator, engine.appliedIndex, after ?? 0, limit);
       }
+      case "/checkpoint": {
+        engine.event(() => void engine.checkpoints.take());
+        return Response.json(this.#answer(engine, { checkpoint_index: engine.checkpoints.index }));
+      }
       case "/operations": {
         const { consistency } = body as ExportOperations;
         const refusal = await this.#readable(engine, consistency);
@@ -156,7 +161,7 @@ export class Replica extends DurableObject<Env> {
       return undefined;
     }
     const { commit } = this.#store.hardState();
-    this.#log(`replica: started last_index=${this.#store.lastIndex} commit_hint=${commit}`);
+    this.#log(`replica: started last_index=${this.#store.log.lastIndex} commit_hint=${commit}`);
     const engine = new Engine({
       configuration: this.#configuration,
       founding,
@@ -207,6 +212,10 @@ export class Replica extends DurableObject<Env> {
     // Reading the body was an await: a fault may have come in between.
     if (this.#engine !== engine || this.#fault.isolated) return new Response("gone", { status: 503 });
     if (path === "/peer/read-index") return Response.json(await engine.grantAsLeader());
+    if (path === "/peer/transfer") {
+      const { request: step } = body as PeerBody & { readonly request: TransferRequest };
+      return Response.json({ v: FORMAT_VERSION, answer: engine.transfer(body.from, step) });
+    }
     const messages = engine.answer(body.from, body.messages);
     if (body.answer === "response") return new Response(encodeAnswer(messages));
     if (messages.length > 0) void engine.peers.post(body.from, messages);

@@ -33,7 +33,7 @@ export class Tail {
     if (index <= status.commit) return true;
     if (status.role !== "leader" || status.configuration === undefined) return false;
     return isQuorum(status.configuration, (member) =>
-      member === id ? store.lastIndex >= index : (status.progress.get(member)?.matched ?? 0) >= index,
+      member === id ? store.log.lastIndex >= index : (status.progress.get(member)?.matched ?? 0) >= index,
     );
   }
 
@@ -48,9 +48,9 @@ export class Tail {
   /** Those behind log index `after`, in the order of their entries. */
   *operations(after: number): Iterable<OperationView> {
     const { store, applied } = this.#options;
-    const end = store.lastIndex + 1;
+    const end = store.log.lastIndex + 1;
     for (let next = Math.max(after, applied()) + 1; next < end; ) {
-      const entries = store.read(next, end, PIECE_BYTES);
+      const entries = store.log.read(next, end, PIECE_BYTES);
       for (const entry of entries) {
         next = entry.index + 1;
         if (entry.type !== "command" || entry.command.type !== "put-operation") continue;

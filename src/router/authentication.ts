@@ -1,10 +1,13 @@
 /** Who asks. Without a secret the API is open on a loopback host and closed anywhere else, never open by accident. */
-import type { Configuration, TokenEntry } from "../api/configuration.ts";
+import type { Configuration, Role, TokenEntry } from "../api/configuration.ts";
 import { type Problem, problem } from "../api/problem.ts";
+import type { Route } from "./context.ts";
+import type { Access } from "./declaration.ts";
 import { sha256Hex } from "./digest.ts";
 
 export type Authenticated =
-  | { readonly ok: true; readonly token: string }
+  /** No role where the host is open: then everything may be called. */
+  | { readonly ok: true; readonly token: string; readonly role?: Role }
   | { readonly ok: false; readonly problem: Problem };
 
 export function isLoopback(hostname: string): boolean {
@@ -50,5 +53,23 @@ export async function authenticate(request: Request, configuration: Configuratio
   if (entry === undefined) {
     return unauthorized("the token is not known here", 'Bearer realm="troika", error="invalid_token"');
   }
-  return { ok: true, token: entry.name };
+  return { ok: true, token: entry.name, role: entry.role };
+}
+
+/** An operator may what the others may: he could make himself their tokens. */
+export function mayCall(access: Access, role: Role | undefined): boolean {
+  return (
+    role === undefined || access === "open" || access === "any" || access === role || role === "operator"
+  );
+}
+
+/** Names what is needed, and what there was. */
+export function roleProblem(
+  { method, path, access }: Pick<Route, "method" | "path" | "access">,
+  { token, role }: { readonly token: string; readonly role?: Role },
+): Problem | undefined {
+  if (mayCall(access, role)) return undefined;
+  const needed = access === "operator" ? "operator" : `${access} or operator`;
+  const detail = `${method} ${path} needs a token with the role ${needed}; the token ${token} has the role ${role}`;
+  return problem("role-not-allowed", detail);
 }

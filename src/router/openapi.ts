@@ -78,6 +78,8 @@ export function problemsOf({ access, method, declares, path }: Route): readonly 
       ...(declares.body !== undefined ? (["invalid-request", "too-large"] as const) : []),
       ...(read ? (["invalid-request"] as const) : []),
       ...(access === "open" ? [] : (["unauthorized"] as const)),
+      ...(access === "open" || access === "any" ? [] : (["role-not-allowed"] as const)),
+      "rate-limited",
       ...(method === "GET" ? [] : (["origin-not-allowed"] as const)),
       ...(declares.problems ?? []),
       "replica-unknown",

@@ -12,12 +12,13 @@ import {
 import { log } from "../api/log.ts";
 import { type Problem, problem, problemResponse } from "../api/problem.ts";
 import type { ReplicaName } from "../replica/rpc.ts";
-import { authenticate } from "./authentication.ts";
+import { authenticate, roleProblem } from "./authentication.ts";
 import { discardBody } from "./body.ts";
 import { Cluster } from "./cluster.ts";
 import type { RequestContext, Route } from "./context.ts";
 import { countRequest } from "./http-metrics.ts";
 import { corsHeaders, originProblem } from "./origin.ts";
+import { addressOf as clientAddressOf, rateProblem } from "./rate-limit.ts";
 import { routes } from "./table.ts";
 import type { Transport } from "./transport.ts";
 
@@ -95,14 +96,21 @@ interface Handled {
   readonly result: Response | Problem;
   /** The pattern that matched, for counting. */
   readonly route: string;
+  /** Name of the token. */
+  readonly token: string;
 }
 
 async function dispatch(request: Request, request_id: string, options: RouterOptions): Promise<Handled> {
   const configuration = parseConfiguration(options.env);
   const url = new URL(request.url);
   const { own, path } = addressOf(url.pathname);
-  const fail = (failure: Problem, route = "-"): Handled => ({ result: failure, route });
+  const fail = (failure: Problem, route = "-", token = "-"): Handled => ({ result: failure, route, token });
 
+  const client = clientAddressOf(request);
+  // Before anything else: whoever guesses tokens is slowed down too.
+  const hurried =
+    client === undefined ? undefined : rateProblem({ request, configuration }, "address", client);
+  if (hurried !== undefined) return fail(hurried);
   const foreign = originProblem(request, configuration);
   if (foreign !== undefined) return fail(foreign);
   if (own !== undefined && !replicaNames(configuration).includes(own)) {
@@ -126,9 +134,14 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
   const authenticated =
     route.access === "open" ? { ok: true as const, token: "-" } : await authenticate(request, configuration);
   if (!authenticated.ok) return fail(authenticated.problem, name);
+  const { token } = authenticated;
+  const refused =
+    roleProblem(route, authenticated) ??
+    (token === "-" ? undefined : rateProblem({ request, configuration }, "token", token));
+  if (refused !== undefined) return fail(refused, name, token);
   const params = decoded(match.params);
   if (params === undefined)
-    return fail(problem("invalid-request", "the path is not valid percent-encoding"), name);
+    return fail(problem("invalid-request", "the path is not valid percent-encoding"), name, token);
 
   const cluster = new Cluster({
     configuration,
@@ -146,16 +159,16 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
     own,
     params,
     query: lastOfEach(match.query),
-    token: authenticated.token,
+    token,
     viewer: options.viewer,
   };
   const result = await route.handle(context);
   // A stopped replica refuses everything on its own routes, also what the router could answer without it.
   if (own !== undefined && route.passesStop !== true && !cluster.ownAsked) {
     const alive = await cluster.observe(own, "leadership");
-    if (!alive.ok) return fail(alive.problem, name);
+    if (!alive.ok) return fail(alive.problem, name, token);
   }
-  return { result, route: name };
+  return { result, route: name, token };
 }
 
 function unexpected(error: unknown, request_id: string): Problem {
@@ -188,8 +201,12 @@ export async function route(request: Request, options: RouterOptions): Promise<R
       headers: { ...pageHeaders(request, options.env), "x-request-id": request_id },
     });
   }
-  const { result, route: name } = await dispatch(request, request_id, options).catch(
-    (error: unknown): Handled => ({ result: unexpected(error, request_id), route: "-" }),
+  const {
+    result,
+    route: name,
+    token,
+  } = await dispatch(request, request_id, options).catch(
+    (error: unknown): Handled => ({ result: unexpected(error, request_id), route: "-", token: "-" }),
   );
   await discardBody(request).catch(() => undefined);
   const inner = result instanceof Response ? result : problemResponse(result, { instance, request_id });
@@ -205,6 +222,7 @@ export async function route(request: Request, options: RouterOptions): Promise<R
   log({
     replica: "router",
     request_id,
+    token: token === "-" ? undefined : token,
     method: request.method,
     path: loggedPath(instance),
     status: response.status,

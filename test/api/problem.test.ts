@@ -53,6 +53,7 @@ describe("a problem", () => {
       "no-leader",
       "not-founded",
       "overloaded",
+      "rate-limited",
       "replica-stopped",
       "replica-unreachable",
       "storage-lost",

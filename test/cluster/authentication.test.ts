@@ -1,7 +1,9 @@
-/** Who may ask what. Roles are not told apart yet: a known token opens every route. */
+/** Who may ask what: every route by the access that it declares. */
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ProblemBody } from "../../src/api/problem.ts";
+import { mayCall } from "../../src/router/authentication.ts";
+import { routes } from "../../src/router/table.ts";
 import { type Cluster, event, ready, startCluster } from "./harness.ts";
 import { raw } from "./raw.ts";
 
@@ -88,6 +90,53 @@ describe("with tokens", () => {
     }
     const written = await cluster.post("/events", event("Written", {}), bearer(TOKENS.submitter));
     expect(written.status).toBe(200);
+  });
+
+  test("a role that a route does not take is 403, names what is needed, and changes nothing", async () => {
+    const lastIndex = async () =>
+      (await cluster.json("/status", { headers: bearer(TOKENS.operator) })).body.last_log_index;
+    const before = await lastIndex();
+    let refused = 0;
+    for (const { method, path, access } of routes) {
+      for (const role of ["submitter", "prover", "operator"] as const) {
+        if (mayCall(access, role)) continue;
+        for (const prefix of prefixes) {
+          const address = prefix + path.replaceAll(/:\w+/g, "coordinator-1");
+          const init = { method, headers: bearer(TOKENS[role]), ...(method === "GET" ? {} : { body: "{}" }) };
+          const { status, body } = await cluster.json(address, init);
+          expect([role, method, address, status, body.code]).toEqual([
+            role,
+            method,
+            address,
+            403,
+            "role-not-allowed",
+          ]);
+          expect(body.detail).toContain(`needs a token with the role ${access}`);
+          expect(body.detail).toContain(`has the role ${role}`);
+          refused += 1;
+        }
+      }
+    }
+    expect(refused).toBeGreaterThan(24);
+    expect(await lastIndex()).toBe(before);
+  });
+
+  test.each([
+    ["submitter", "POST", "/api/v1/tasks/merkle", { leaves: ["01"] }, 202],
+    ["submitter", "POST", "/api/v1/workers", {}, 403],
+    ["submitter", "POST", "/api/v1/faults/coordinator-1", { action: "heal" }, 403],
+    ["submitter", "GET", "/api/v1/workers", undefined, 200],
+    ["prover", "POST", "/api/v1/workers/w/pull", { boot_id: "b" }, 404],
+    ["prover", "POST", "/api/v1/tasks/merkle", { leaves: ["02"] }, 403],
+    ["prover", "POST", "/events", event("By", {}), 403],
+    ["prover", "GET", "/api/v1/tasks", undefined, 200],
+    ["operator", "POST", "/api/v1/faults/coordinator-1", { action: "heal" }, 200],
+    ["operator", "POST", "/events", event("By", {}), 200],
+    ["operator", "POST", "/api/v1/workers/w/pull", { boot_id: "b" }, 404],
+  ] as const)("a %s may or may not %s %s", async (role, method, path, body, expected) => {
+    const init = { method, headers: bearer(TOKENS[role]) };
+    const text = body === undefined ? {} : { body: JSON.stringify(body) };
+    expect((await cluster.json(path, { ...init, ...text })).status).toBe(expected);
   });
 
   test("also on a host that is not loopback", async () => {

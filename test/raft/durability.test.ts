@@ -171,11 +171,11 @@ describe("batches that are written while others are under way", () => {
 
   test("a batch without entries acknowledges nothing beyond batches before it", () => {
     const a = new Replica("a");
-    a.raft.step(append(["b", "a", 1], at(0, 0), log(1)));
-    const first = write(a);
-    a.raft.step(append(["b", "a", 1], at(0, 0), log(1)));
+    a.raft.step(append(["b", "a", 1], at(0, 0), log(1, 1)));
+    const first = take(a);
+    a.raft.step(append(["b", "a", 1], at(0, 0), log(1, 1)));
     const second = take(a);
-    expect(outcomes(second.sendAfterPersist)).toEqual([{ type: "matched", through: 1 }]);
+    expect(outcomes(second.sendAfterPersist)).toEqual([{ type: "matched", through: 2 }]);
     expect(second.persist?.entries ?? []).toEqual([]);
     expect(second.sequence).toBe(first.sequence + 1);
   });

@@ -241,7 +241,7 @@ describe("a vote lost", () => {
     a.raft.propose("x");
     const sent = a.pump();
     expect(sent.map(({ to }) => to)).toEqual(["b"]);
-    a.step(matched(["c", "a", 1], 3));
+    a.step(matched(["c", "a", 1], 3), heartbeatAnswer(["c", "a", 1]));
     expect(a.status.commit).toBe(2);
     group.deliver(sent);
     expect(a.status.commit).toBe(3);

@@ -118,6 +118,49 @@ describe("a group", () => {
     expect(heartbeatsOf(a).some(({ quiesce }) => quiesce)).toBe(false);
   });
 
+  test("stays awake while a follower has something to do", () => {
+    const group = new Group(voters("a", "b", "c"), { timing, forwardRequests: true });
+    const a = group.elect("a");
+    const c = group.get("c");
+    group.loses = ({ type }) => type === "forward";
+    group.pass(heartbeatInterval);
+    c.raft.readIndex("r");
+    group.settle();
+    group.pass(electionTimeout[1] - heartbeatInterval);
+    expect(heartbeatsOf(a).some(({ quiesce }) => quiesce)).toBe(true);
+    for (const id of ["a", "c"]) expect(group.get(id).status.quiesced).toBe(false);
+    group.pass(2 * heartbeatInterval);
+    expect(c.reads).toMatchObject([{ type: "aborted", id: "r" }]);
+    for (const { status } of group.replicas.values()) expect(status.quiesced).toBe(true);
+  });
+
+  test("stays awake while a read waits for its round", () => {
+    const a = new Replica("a", {}, { timing });
+    a.lead("b");
+    a.step(matched(["b", "a", 1], 1), matched(["c", "a", 1], 1));
+    a.read("r");
+    for (let now = 50; now <= 500; now += 50) {
+      a.tick(now);
+      // All that arrives was said before it was asked.
+      a.step(heartbeatAnswer(["b", "a", 1]), heartbeatAnswer(["c", "a", 1]));
+    }
+    expect(heartbeatsOf(a).some(({ quiesce }) => quiesce)).toBe(false);
+  });
+
+  test("stays awake while leadership is handed over, and so the transfer ends in time", () => {
+    const group = new Group(voters("a", "b", "c"), { timing });
+    const a = group.elect("a");
+    group.loses = ({ type }) => type === "timeout-now";
+    group.pass(heartbeatInterval);
+    a.raft.transferLeadership("c");
+    group.settle();
+    group.pass(loyalty - heartbeatInterval);
+    expect(heartbeatsOf(a).some(({ quiesce }) => quiesce)).toBe(false);
+    expect(a.leading.successor).toBe("c");
+    group.pass(heartbeatInterval);
+    expect(a.leading.successor).toBeUndefined();
+  });
+
   test("stays awake without a majority", () => {
     const a = new Replica("a", {}, { timing, checkQuorum: false });
     a.lead("b");

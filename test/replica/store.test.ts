@@ -46,14 +46,14 @@ class Run {
     else if (kind < 0.7) this.#advanceCommit();
     else if (kind < 0.73) this.#restart();
     else this.#read();
-    expect(this.#store.lastIndex).toBe(this.#model.length);
+    expect(this.#store.log.lastIndex).toBe(this.#model.length);
   }
 
   compare(): void {
     const { length } = this.#model;
-    expect(shown(this.#store.read(1, length + 1, EVERYTHING))).toEqual(shown(this.#model));
-    for (const { index, term } of this.#model) expect(this.#store.termAt(index)).toBe(term);
-    expect(this.#store.termAt(length + 1)).toBeUndefined();
+    expect(shown(this.#store.log.read(1, length + 1, EVERYTHING))).toEqual(shown(this.#model));
+    for (const { index, term } of this.#model) expect(this.#store.log.termAt(index)).toBe(term);
+    expect(this.#store.log.termAt(length + 1)).toBeUndefined();
     for (const { bytes } of rowsOf(this.#disk)) expect(bytes).toBeLessThan(ROW_BYTES_MAX);
   }
 
@@ -101,12 +101,12 @@ class Run {
     const from = this.#random.between(1, length);
     const to = this.#random.between(from + 1, length + 1);
     const all = this.#random.chance(0.7);
-    const got = this.#store.read(from, to, all ? EVERYTHING : this.#random.between(1, 2000));
+    const got = this.#store.log.read(from, to, all ? EVERYTHING : this.#random.between(1, 2000));
     expect(got.length).toBeGreaterThan(0);
     if (all) expect(got.length).toBe(to - from);
     expect(shown(got)).toEqual(shown(this.#model.slice(from - 1, from - 1 + got.length)));
     const at = this.#random.between(0, length + 1);
-    expect(this.#store.termAt(at)).toBe(at === 0 ? 0 : this.#model[at - 1]?.term);
+    expect(this.#store.log.termAt(at)).toBe(at === 0 ? 0 : this.#model[at - 1]?.term);
   }
 }
 
@@ -146,7 +146,7 @@ describe("the stored log", () => {
     store.write({ entries: [entry(2, 2, "d")], hardState: { term: 2, commit: 1 }, mustSync: true });
     const again = new Store(storageOn(disk));
     expect(again.hardState()).toMatchObject({ term: 2, commit: 1 });
-    expect(shown(again.read(1, 4, EVERYTHING))).toEqual([
+    expect(shown(again.log.read(1, 4, EVERYTHING))).toEqual([
       [1, 1, "a"],
       [2, 2, "d"],
     ]);
@@ -162,7 +162,7 @@ describe("the stored log", () => {
     replaceFrom(1, 24, 1, LARGE);
     replaceFrom(3, 28, 2);
     replaceFrom(25, 3, 3);
-    const terms = store.read(1, 28, EVERYTHING).map(({ index, term }) => [index, term]);
+    const terms = store.log.read(1, 28, EVERYTHING).map(({ index, term }) => [index, term]);
     expect(terms).toEqual(Array.from({ length: 27 }, (_, at) => [at + 1, at < 2 ? 1 : at < 24 ? 2 : 3]));
   });
 
@@ -194,7 +194,7 @@ describe("a row of the log stays below the platform's limit", () => {
       const entries = Array.from({ length: 5 }, (_, at) => entry(at + 1, 1, `command-${at}`, text));
       new Store(storageOn(disk)).write({ entries, mustSync: true });
       for (const { bytes } of rowsOf(disk)) expect(bytes).toBeLessThan(ROW_BYTES_MAX);
-      const again = new Store(storageOn(disk)).read(1, 6, EVERYTHING);
+      const again = new Store(storageOn(disk)).log.read(1, 6, EVERYTHING);
       expect(again).toEqual(entries);
     });
   }

@@ -119,3 +119,39 @@ describe("the id of a lease", () => {
     expect(logged.filter((line) => line.includes(lease_id.slice(-16)))).toEqual([]);
   });
 });
+
+describe("the log of a busy cluster", () => {
+  it("holds no input, no blinding, no proof, no id of a lease and no process", async () => {
+    const worker = new TestProver(cluster, "busy", 4);
+    worker.boot_id = "boot-of-the-busy-one";
+    await worker.register();
+    const secrets: string[] = [worker.boot_id, "ba5e1355"];
+    const leaves = (at: number) => [`ba5e1355${at.toString(16)}`, "ba5e1355ff"];
+    for (let at = 0; at < 4; at++) {
+      const { status } = await cluster.post("/api/v1/tasks/merkle", { leaves: leaves(at) });
+      expect(status).toBe(202);
+    }
+    const held = await worker.take(4);
+    for (const { lease_id, input } of held) secrets.push(lease_id.slice(-16), String(input.blinding));
+    const [good, wrong, failed, released] = held;
+    if (!good || !wrong || !failed || !released) throw new Error("four leases were due");
+    const proved = await prove(prover, good);
+    const [first = ""] = (proved.proof as { pi_a: string[] }).pi_a;
+    secrets.push(first);
+    expect((await worker.heartbeat(held.map(({ lease_id }) => lease_id))).status).toBe(200);
+    expect((await worker.complete(good.lease_id, proved)).status).toBe(200);
+    expect((await worker.complete(wrong.lease_id, proved)).status).toBe(422);
+    expect((await worker.fail(failed.lease_id, { message: "ba5e1355 in a message" })).status).toBe(200);
+    expect((await worker.release(released.lease_id)).status).toBe(200);
+    // What is refused is not written down either, wherever it stands.
+    await cluster.post("/api/v1/tasks/merkle", '{"leaves":["ba5e1355zz"]}');
+    await cluster.post("/api/v1/tasks/merkle", '{"leaves":["ba5e1355",');
+    await cluster.json("/api/v1/tasks?worker_id=ba5e1355");
+    await cluster.fault(await leaderOf(cluster), "reset");
+    await ready(cluster);
+    const logged = cluster.logs.join("\n");
+    expect(logged).toContain(`/api/v1/leases/${good.task_id}.${good.attempt}/complete status=200`);
+    expect(logged).toContain("raft: election won");
+    for (const secret of secrets) expect([secret, logged.includes(secret)]).toEqual([secret, false]);
+  });
+});

@@ -2,7 +2,7 @@
  * Clients: they write, compare and set, and read registers at any replica, follow its advice who
  * leads, repeat what was not answered, and remember when each operation began and ended.
  */
-import type { Outcome } from "../../src/raft/index.ts";
+import type { Outcome, Refusal } from "../../src/raft/index.ts";
 import type { Host } from "./host.ts";
 import type { Operation } from "./linearizability.ts";
 import type { Command } from "./machine.ts";
@@ -122,15 +122,11 @@ export class Clients {
     if (outcome.type === "appended" && pending !== undefined) {
       this.#world.checks.appended(host, outcome.position, pending.operation);
     }
+    if (outcome.type === "forwarded") this.#world.figures.forwarded += 1;
     if (outcome.type !== "refused" || hops >= MOST_HOPS) return undefined;
     const { refusal } = outcome;
     host.note(41, () => `${host.id} refuses: ${refusal.type}`);
-    const hint =
-      refusal.type === "not-leader"
-        ? refusal.leader
-        : refusal.type === "transferring"
-          ? refusal.successor
-          : undefined;
+    const hint = leaderNamed(refusal);
     return this.#hosts.find(({ id }) => id === hint);
   }
 
@@ -145,7 +141,7 @@ export class Clients {
     });
   }
 
-  #ask(host: Host, pending: Pending, hops: number): void {
+  #ask(host: Host, pending: Pending, attempts: number, hops = 0): void {
     const { schedule, knobs } = this.#world;
     const { luck } = pending;
     host.event((raft) => {
@@ -158,13 +154,13 @@ export class Clients {
         const other = this.#judge(outcome, host, undefined, hops);
         if (reused !== undefined) this.#freeNames.push(id);
         if (other !== undefined && other !== host) {
-          schedule.after(luck.between(1, 5), () => this.#ask(other, pending, hops + 1));
+          schedule.after(luck.between(1, 5), () => this.#ask(other, pending, attempts, hops + 1));
         }
         return;
       }
       host.answers.read(id, pending.key, (answer, index) => {
         if (outcome.type === "started" && !knobs.options.forwardRequests) this.#freeNames.push(id);
-        if (answer.type === "aborted") return;
+        if (answer.type === "aborted" || pending.answered !== undefined) return;
         if (index < floor) {
           const detail = `${host.id} answers ${id} as of ${index}, ${floor} was applied before it was asked`;
           throw new Violation("a read misses nothing that was decided before it began", detail, [host.id]);
@@ -178,6 +174,12 @@ export class Clients {
         host.note(44, () => `${host.id} answers ${id} as of ${index}: ${answer.value}`);
       });
     });
+    if (hops > 0 || attempts >= MOST_ATTEMPTS) return;
+    schedule.after(PATIENCE_MS * (attempts + 1), () => {
+      if (pending.answered === undefined && luck.chance(0.5)) {
+        this.#ask(this.#anybody(luck), pending, attempts + 1);
+      }
+    });
   }
 
   /** A replica that runs, if there is one. */
@@ -188,6 +190,12 @@ export class Clients {
     if (first === undefined) throw new Error("there are no replicas");
     return running[place] ?? first;
   }
+}
+
+/** Where a refusal sends whoever asked. */
+export function leaderNamed(refusal: Refusal): string | undefined {
+  if (refusal.type === "not-leader") return refusal.leader;
+  return refusal.type === "transferring" ? refusal.successor : undefined;
 }
 
 function commandOf({ operation, key, expected }: Pending): Command {

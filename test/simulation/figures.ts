@@ -11,16 +11,21 @@ const NAMES = [
   "writes",
   "reads",
   "leaseReads",
+  "forwarded",
   "sent",
   "dropped",
   "repeated",
+  "overtaken",
   "partitions",
   "oneWayPartitions",
   "linksCut",
   "slowLinks",
   "crashes",
   "crashesOfAll",
-  "deathsWithinBatch",
+  "diedBeforeSending",
+  "diedBeforeWriting",
+  "diedAfterWriting",
+  "diedOnceDurable",
   "torn",
   "diskFailures",
   "slowDisks",
@@ -39,6 +44,7 @@ const NAMES = [
   "cut",
   "resumed",
   "fellSilent",
+  "woken",
   "silences",
   "unviable",
 ] as const;
@@ -57,5 +63,15 @@ export function addFigures(sum: Figures, more: Readonly<Figures>): void {
 /** One line per figure. */
 export function printFigures(figures: Readonly<Figures>): string {
   const shown = (value: number) => value.toLocaleString("en", { maximumFractionDigits: 2 });
-  return NAMES.map((name) => `  ${name.padEnd(18)} ${shown(figures[name]).padStart(16)}`).join("\n");
+  return NAMES.map((name) => lineOf(inWords(name), shown(figures[name]))).join("\n");
+}
+
+export function lineOf(what: string, value: string): string {
+  return `  ${what.padEnd(20)} ${value.padStart(16)}`;
+}
+
+function inWords(name: Figure): string {
+  return name === "hours"
+    ? "simulated hours"
+    : name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }

@@ -13,6 +13,9 @@ import { COMMAND_BYTES, type Command, Machine } from "./machine.ts";
 import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
 
+/** How deaths are counted, by where in a batch they come. */
+const DEATHS = ["diedBeforeSending", "diedBeforeWriting", "diedAfterWriting", "diedOnceDurable"] as const;
+
 export class Host {
   readonly index: number;
   readonly name: string;
@@ -156,7 +159,7 @@ export class Host {
   /** Whether death comes here. */
   diesAt(point: DeathPoint): boolean {
     if (this.doom === undefined || this.doom.point !== point) return false;
-    this.world.figures.deathsWithinBatch += 1;
+    this.world.figures[DEATHS[point]] += 1;
     this.crash(this.doom.downtime);
     return true;
   }
@@ -232,6 +235,7 @@ export class Host {
     const { checks, knobs, figures } = this.world;
     checks.bounded(this, status);
     if (status.quiesced && this.status?.quiesced === false) figures.fellSilent += 1;
+    if (!status.quiesced && this.status?.quiesced === true) figures.woken += 1;
     this.status = status;
     if (this.flushes.written === this.flushes.durable || !knobs.gated) checks.observed(this, status);
     else if (status.role === "leader") this.#batches.hold({ status });

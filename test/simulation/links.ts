@@ -19,6 +19,9 @@ interface Link {
   isCut: boolean;
   /** Milliseconds more than the weather says. */
   slowness: number;
+  /** Numbers what is sent, and the newest of it that arrived. */
+  sent: number;
+  arrived: number;
 }
 
 /** What became of all that was sent. */
@@ -26,6 +29,8 @@ export interface Traffic {
   sent: number;
   dropped: number;
   repeated: number;
+  /** Arrived after something that was sent later. */
+  overtaken: number;
 }
 
 const MOST_COPIES = 3;
@@ -75,6 +80,8 @@ export class Links {
     const weather = this.#weather();
     const traffic = this.#traffic;
     traffic.sent += 1;
+    link.sent += 1;
+    const number = link.sent;
     if (link.isCut || luck.chance(weather.loss)) {
       traffic.dropped += 1;
       return false;
@@ -87,8 +94,13 @@ export class Links {
       const way = luck.between(...weather.delay) * late + luck.next() + link.slowness;
       this.#schedule.after(delay + way, () => {
         // What was on its way when a link broke may still arrive.
-        if (link.isCut && luck.chance(0.5)) traffic.dropped += 1;
-        else arrive();
+        if (link.isCut && luck.chance(0.5)) {
+          traffic.dropped += 1;
+          return;
+        }
+        if (number < link.arrived) traffic.overtaken += 1;
+        else link.arrived = number;
+        arrive();
       });
     }
     return true;
@@ -103,7 +115,7 @@ export class Links {
     let link = links.get(to);
     if (link === undefined) {
       const luck = new Random(streamOf(this.#seed, `link from ${from} to ${to}`), this.#schedule);
-      link = { luck, isCut: false, slowness: 0 };
+      link = { luck, isCut: false, slowness: 0, sent: 0, arrived: 0 };
       links.set(to, link);
     }
     return link;

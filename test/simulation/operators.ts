@@ -2,36 +2,76 @@
  * Operators: they change the membership, hand leadership over, take snapshots and cut logs, and put a
  * new replica in the place of one that lost its disk.
  */
-import type { Configuration, MembershipChange } from "../../src/raft/index.ts";
-import { membersOf } from "./configuration-rules.ts";
+import type { MembershipChange, Outcome, Raft, Refusal } from "../../src/raft/index.ts";
+import { leaderNamed } from "./clients.ts";
+import { isVoter, membersOf } from "./configuration-rules.ts";
 import { Disk } from "./disk.ts";
 import type { Host } from "./host.ts";
-import { Machine } from "./machine.ts";
+import { type Command, Machine } from "./machine.ts";
 import type { World } from "./world.ts";
+
+const MOST_ATTEMPTS = 6;
+const PATIENCE_MS = 80;
+/** Asking again would not help. */
+const FINAL: ReadonlySet<Refusal["type"]> = new Set(["invalid-change", "change-in-progress"]);
 
 export class Operators {
   readonly #world: World;
   readonly #hosts: readonly Host[];
   /** What may be snapshot only once at a time, by host and life. */
   readonly #taking = new Set<string>();
+  #resting = false;
 
   constructor(world: World, hosts: readonly Host[]) {
     this.#world = world;
     this.#hosts = hosts;
   }
 
-  transfer(leader: Host, to: Host): void {
-    leader.event((raft) => {
+  /** Nothing more is asked of anybody. */
+  rest(): void {
+    this.#resting = true;
+  }
+
+  /** Hands leadership to one of the voters, drawn with `which` in `[0, 1)`. */
+  transfer(leader: Host, which: number): void {
+    const { current } = this.#world.checks.rules;
+    if (current === undefined) return;
+    const voters = this.#hosts.filter(({ id }) => id !== leader.id && isVoter(current, id));
+    const to = voters[Math.floor(which * voters.length)];
+    if (to !== undefined) this.handOver(leader, to);
+  }
+
+  handOver(leader: Host, to: Host): void {
+    this.#insist(leader, (raft, host) => {
       const outcome = raft.transferLeadership(to.id);
-      leader.note(50, () => `${leader.id} is to hand over to ${to.id}: ${said(outcome)}`);
+      host.note(50, () => `${host.id} is to hand over to ${to.id}: ${said(outcome)}`);
       if (outcome.type !== "refused") this.#world.figures.transfers += 1;
+      return outcome;
     });
   }
 
   leaveJoint(leader: Host): void {
-    leader.event((raft) => {
+    this.#insist(leader, (raft, host) => {
       const outcome = raft.leaveJointConfiguration();
-      leader.note(51, () => `${leader.id} is to leave its joint configuration: ${said(outcome)}`);
+      host.note(51, () => `${host.id} is to leave its joint configuration: ${said(outcome)}`);
+      return outcome;
+    });
+  }
+
+  /** Asks again, where a refusal points or a little later, if it may be granted then. */
+  #insist(
+    host: Host,
+    ask: (raft: Raft<Command>, host: Host) => Outcome | undefined,
+    attempts = MOST_ATTEMPTS,
+  ): void {
+    host.event((raft) => {
+      if (this.#resting) return;
+      const outcome = ask(raft, host);
+      if (outcome?.type !== "refused" || attempts === 1 || FINAL.has(outcome.refusal.type)) return;
+      const hint = leaderNamed(outcome.refusal);
+      const next = this.#hosts.find(({ id, leads }) => (hint === undefined ? leads : id === hint)) ?? host;
+      const pause = next === host ? PATIENCE_MS : 2;
+      this.#world.schedule.after(pause, () => this.#insist(next, ask, attempts - 1));
     });
   }
 
@@ -75,10 +115,17 @@ export class Operators {
 
   /** One change of membership that makes sense, drawn with `choice` and `which` in `[0, 1)`. */
   reconfigure(leader: Host, choice: number, which: number): void {
-    const { current } = this.#world.checks.rules;
-    if (current?.type !== "stable") return;
-    const changes = this.#changes(current, choice, which);
-    if (changes.length > 0) this.#propose(leader, changes, which < 0.5 ? "automatic" : "explicit");
+    const leave = which < 0.5 ? "automatic" : "explicit";
+    this.#insist(leader, (raft, host) => {
+      const { current } = this.#world.checks.rules;
+      if (current?.type !== "stable") return undefined;
+      const changes = this.#changes(current, choice, which);
+      if (changes.length === 0) return undefined;
+      const outcome = raft.proposeMembership(changes, { leave });
+      const what = () => changes.map(({ type, replica }) => `${type} ${replica}`).join(", ");
+      host.note(55, () => `${host.id} is to change the membership, ${what()}: ${said(outcome)}`);
+      return outcome;
+    });
   }
 
   #changes(
@@ -106,16 +153,16 @@ export class Operators {
       return voters.length > 2 ? [{ type: "remove", replica: dead }] : [];
     }
     if (choice < 0.3) return outsider === undefined ? [] : [{ type: "add-learner", replica: outsider }];
-    if (choice < 0.55) return learner === undefined ? [] : [{ type: "promote", replica: learner }];
-    if (choice < 0.7) return learner === undefined ? [] : [{ type: "remove", replica: learner }];
+    if (choice < 0.5) return learner === undefined ? [] : [{ type: "promote", replica: learner }];
+    if (choice < 0.57) return learner === undefined ? [] : [{ type: "remove", replica: learner }];
     if (voter === undefined || voters.length < 3) return [];
-    if (choice < 0.78) return [{ type: "demote", replica: voter }];
-    if (choice < 0.86) return [{ type: "remove", replica: voter }];
+    if (choice < 0.64) return [{ type: "demote", replica: voter }];
+    if (choice < 0.71) return [{ type: "remove", replica: voter }];
     const second = voters.find((id) => id !== voter);
     if (learner !== undefined)
       return [
         { type: "promote", replica: learner },
-        { type: choice < 0.95 ? "remove" : "demote", replica: voter },
+        { type: choice < 0.85 ? "remove" : "demote", replica: voter },
       ];
     return voters.length > 3 && second !== undefined
       ? [
@@ -136,16 +183,6 @@ export class Operators {
     return true;
   }
 
-  #propose(leader: Host, changes: readonly MembershipChange[], leave: "automatic" | "explicit"): void {
-    leader.event((raft) => {
-      const outcome = raft.proposeMembership(changes, { leave });
-      leader.note(
-        55,
-        () => `${leader.id} is to change the membership, ${JSON.stringify(changes)}: ${said(outcome)}`,
-      );
-    });
-  }
-
   /** Whether a replica may lose its disk for ever without taking the group with it. */
   mayLose(host: Host): boolean {
     const { rules } = this.#world.checks;
@@ -154,7 +191,7 @@ export class Operators {
     const agree = this.#hosts.every(
       (other) =>
         other.stage !== "member" ||
-        !isIn(current, other.id) ||
+        !membersOf(current).has(other.id) ||
         rules.inForce(other) === current ||
         JSON.stringify(rules.inForce(other)) === JSON.stringify(current),
     );
@@ -163,10 +200,6 @@ export class Operators {
   }
 }
 
-function isIn(configuration: Configuration, id: string): boolean {
-  return membersOf(configuration).has(id);
-}
-
-function said(outcome: { readonly type: string; readonly refusal?: { readonly type: string } }): string {
-  return outcome.refusal === undefined ? outcome.type : `refused, ${outcome.refusal.type}`;
+function said(outcome: Outcome): string {
+  return outcome.type === "refused" ? `refused, ${outcome.refusal.type}` : outcome.type;
 }

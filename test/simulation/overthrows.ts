@@ -16,7 +16,7 @@ export const USURPATION: Chance = [
     host.note(68, () => `${host.id} hears late, then nothing`);
     for (const other of others) network.slow(other, host, late);
     const heir = random.chance(0.4) ? others[random.between(0, others.length - 1)] : undefined;
-    if (heir !== undefined) operators.transfer(host, heir);
+    if (heir !== undefined) operators.handOver(host, heir);
     schedule.after(random.between(5, 60), () => network.isolate([host], random.pick(DIRECTIONS)));
     if (random.chance(0.3)) schedule.after(random.between(5, 80), () => host.crash(random.between(1, 20)));
     for (let count = 0; count < 12; count += 1) {

@@ -15,6 +15,7 @@ const SILENCE_MS = 10_000;
 export function makePeace(simulation: Simulation): void {
   const { world, hosts, network, operators } = simulation;
   const { checks, figures } = world;
+  operators.rest();
   network.heal();
   simulation.changeWeather(FAIR);
   for (const host of hosts) {
@@ -39,7 +40,9 @@ export function makePeace(simulation: Simulation): void {
     if (leader === undefined) wake(simulation);
     else {
       const { current } = checks.rules;
-      if (current?.type === "joint" && current.leave === "explicit") operators.leaveJoint(leader);
+      if (current?.type === "joint" && current.leave === "explicit") {
+        leader.event((raft) => raft.leaveJointConfiguration());
+      }
       if (!settled) {
         simulation.clients.write(leader, luck);
         simulation.clients.read(leader, luck);

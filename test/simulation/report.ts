@@ -5,8 +5,9 @@ import { type Result, simulate } from "./simulation.ts";
 const LINES = 60;
 
 /** The options of `npm run simulate` that run this scenario. */
-export function argumentsOf({ seed, luck, steps, only, without }: Scenario): string {
+export function argumentsOf({ seed, luck, steps, only, without, bug }: Scenario): string {
   return [
+    ...(bug === undefined ? [] : [`--bug ${bug}`]),
     `--seed ${seed}`,
     ...(luck > 0 ? [`--luck ${luck}`] : []),
     ...(steps === STEPS ? [] : [`--steps ${steps}`]),
@@ -35,7 +36,9 @@ export function reportOf(scenario: Scenario, { violation, hash }: Result, lines 
       : `the last that concerns ${error.concerned.join(", ")}:`,
     ...transcript.filter(concerned).slice(-lines),
     `to see it again:        ${commandOf(scenario)} --transcript`,
-    ...(shortened ? [] : [`to see less of it:      ${commandOf(scenarioOf(scenario.seed))} --minimize`]),
+    ...(shortened
+      ? []
+      : [`to see less of it:      ${commandOf(scenarioOf(scenario.seed, scenario.bug))} --minimize`]),
   ].join("\n");
 }
 

@@ -34,12 +34,14 @@ export interface Scenario {
   /** The actions that take place, by number; all of them if absent. */
   readonly only?: ReadonlySet<number>;
   readonly without: ReadonlySet<Trouble>;
+  /** The fault of `test/mutation` that is in the core, if any. */
+  readonly bug?: string;
 }
 
 export const STEPS = 2_000;
 
-export function scenarioOf(seed: number): Scenario {
-  return { seed, luck: 0, steps: STEPS, without: new Set() };
+export function scenarioOf(seed: number, bug?: string): Scenario {
+  return { seed, luck: 0, steps: STEPS, without: new Set(), ...(bug !== undefined && { bug }) };
 }
 
 export interface Weather extends LinkWeather {
@@ -76,6 +78,8 @@ export interface Knobs {
   readonly lazy: number;
   readonly weather: Weather;
   readonly troubledFounding: boolean;
+  /** Trouble begins only when there is a leader. */
+  readonly beginsLed: boolean;
   /** Mean pause between actions. */
   readonly pace: number;
   /** Share of actions that are neither reads nor writes. */
@@ -149,6 +153,7 @@ export function knobsOf({ seed, without }: Scenario): Knobs {
       diskFailure: random.pick([0, 0, 0.002]) * Number(!without.has("slow-disks")),
     },
     troubledFounding: random.chance(0.2) && !without.has("founding"),
+    beginsLed: random.chance(0.6),
     pace: random.pick([4, 8, 15, 40]),
     mischief: overthrows ? random.pick([0.2, 0.5]) : random.pick([0.05, 0.15, 0.3]),
     operators: overthrows ? 0.1 : random.pick([0.3, 0.6]),

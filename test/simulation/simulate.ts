@@ -1,28 +1,49 @@
 /**
  * Replays one seed: `npm run simulate -- --seed N [--transcript] [--minimize]`, and what a minimized
- * scenario adds: `--steps`, `--luck`, `--without`, `--only`. Exit code 1 if an invariant breaks.
+ * scenario adds: `--steps`, `--luck`, `--without`, `--only`. With `--bug ID` a fault of
+ * `test/mutation` is in the core, and without `--seed` the first seed is sought that finds it. Exit
+ * code 1 if an invariant breaks.
  */
 import { parseArgs } from "node:util";
-import { printFigures } from "./figures.ts";
-import { minimize } from "./minimize.ts";
-import { argumentsOf, commandOf, numbersIn, reportOf } from "./report.ts";
-import { type Scenario, STEPS, TROUBLES, type Trouble } from "./scenario.ts";
-import { simulate } from "./simulation.ts";
+import { install } from "../mutation/install.ts";
+import type { Scenario, Trouble } from "./scenario.ts";
 
 const { values } = parseArgs({
   options: {
     seed: { type: "string" },
     luck: { type: "string", default: "0" },
-    steps: { type: "string", default: String(STEPS) },
+    steps: { type: "string" },
     without: { type: "string", default: "" },
     only: { type: "string" },
+    bug: { type: "string" },
     transcript: { type: "boolean", default: false },
     minimize: { type: "boolean", default: false },
   },
 });
 
-const seed = Number(values.seed);
-if (values.seed === undefined || !Number.isInteger(seed)) {
+const { bug } = values;
+if (bug !== undefined) install(bug);
+// Only now: what imports the core gets the one with the fault in it.
+const { printFigures } = await import("./figures.ts");
+const { minimize } = await import("./minimize.ts");
+const { argumentsOf, commandOf, numbersIn, reportOf } = await import("./report.ts");
+const { STEPS, scenarioOf, TROUBLES } = await import("./scenario.ts");
+const { simulate } = await import("./simulation.ts");
+
+const MOST_SEEDS = 10_000;
+
+function seek(): number {
+  for (let candidate = 1; candidate <= MOST_SEEDS; candidate += 1) {
+    if (simulate(scenarioOf(candidate)).violation === undefined) continue;
+    console.log(`found by seed ${candidate}, the first of those from 1 that does\n`);
+    return candidate;
+  }
+  console.log(`none of the seeds from 1 to ${MOST_SEEDS} finds it`);
+  process.exit(0);
+}
+
+const seed = values.seed === undefined && bug !== undefined ? seek() : Number(values.seed);
+if (!Number.isInteger(seed)) {
   console.error("Which seed? npm run simulate -- --seed 42 [--transcript] [--minimize]");
   process.exit(2);
 }
@@ -35,9 +56,10 @@ if (unknown.length > 0) {
 let scenario: Scenario = {
   seed,
   luck: Number(values.luck),
-  steps: Number(values.steps),
+  steps: Number(values.steps ?? STEPS),
   ...(values.only !== undefined && { only: numbersIn(values.only) }),
   without: new Set(without as Trouble[]),
+  ...(bug !== undefined && { bug }),
 };
 
 let result = simulate(scenario, { recording: values.transcript });

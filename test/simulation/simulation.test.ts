@@ -15,29 +15,30 @@ const SEEDS = 300;
 describe("a group under faults, operators and requests", () => {
   test(`keeps every invariant and recovers in peace, ${SEEDS} seeds, each run twice alike`, () => {
     const figures = noFigures();
-    const sizes = new Set<number>();
     for (let seed = 1; seed <= SEEDS; seed += 1) {
       const scenario = scenarioOf(seed);
       const result = simulate(scenario);
       if (result.violation !== undefined) throw new Error(reportOf(scenario, result));
       expect(simulate(scenario).hash, `seed ${seed} ran differently the second time`).toBe(result.hash);
       addFigures(figures, result.figures);
-      sizes.add(result.knobs.founders.length);
     }
     // A simulation in which nothing happens proves nothing.
-    expect(sizes).toEqual(new Set([3, 5]));
+    const { unviable, ...happened } = figures;
+    for (const [what, count] of Object.entries(happened)) expect(count, what).toBeGreaterThan(0);
+    expect(unviable).toBeLessThan(SEEDS / 50);
+    expect(figures.runsOfFive).toBeGreaterThan(SEEDS / 4);
     expect(figures.steps).toBeGreaterThan(STEPS * SEEDS);
     expect(figures.elections).toBeGreaterThan(2 * SEEDS);
     expect(figures.crashes).toBeGreaterThan(4 * SEEDS);
     expect(figures.torn).toBeGreaterThan(SEEDS / 10);
     expect(figures.writes).toBeGreaterThan(20 * SEEDS);
-    expect(figures.reads).toBeGreaterThan(5 * SEEDS);
-    expect(figures.foundings).toBeGreaterThanOrEqual(SEEDS);
-    expect(figures.unviable).toBeLessThan(SEEDS / 50);
-    expect(figures.membershipChanges).toBeGreaterThan(SEEDS / 5);
-    expect(figures.jointChanges).toBeGreaterThan(SEEDS / 50);
+    expect(figures.reads).toBeGreaterThan(10 * SEEDS);
+    expect(figures.repeated).toBeGreaterThan(figures.sent / 20);
+    expect(figures.membershipChanges).toBeGreaterThan(SEEDS / 2);
+    expect(figures.jointChanges).toBeGreaterThan(SEEDS / 20);
     expect(figures.installed).toBeGreaterThan(SEEDS / 10);
-    expect(figures.transfers).toBeGreaterThan(SEEDS / 20);
+    expect(figures.transfers).toBeGreaterThan(SEEDS / 5);
+    expect(figures.resumed).toBeGreaterThan(SEEDS / 10);
     expect(figures.silences).toBeGreaterThan(SEEDS / 20);
   }, 60_000);
 

@@ -35,6 +35,7 @@ export interface Result {
 
 /** Half of it in any weather, half of it in fair weather. */
 const FOUNDING_MS = 6_000;
+const FIRST_ELECTION_MS = 2_000;
 
 export class Simulation implements Stage {
   readonly hosts: Host[] = [];
@@ -95,6 +96,8 @@ export class Simulation implements Stage {
 
   run(): void {
     if (!this.#found()) return;
+    const { beginsLed } = this.world.knobs;
+    if (beginsLed) this.until(() => this.hosts.some(({ leads }) => leads), FIRST_ELECTION_MS);
     this.changeWeather(this.world.knobs.weather);
     this.#trouble();
     makePeace(this);

@@ -7,7 +7,7 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { addFigures, type Figures, noFigures, printFigures } from "./figures.ts";
+import { addFigures, type Figures, lineOf, noFigures, printFigures } from "./figures.ts";
 import { reportOf } from "./report.ts";
 import { scenarioOf } from "./scenario.ts";
 import { simulate } from "./simulation.ts";
@@ -107,7 +107,7 @@ for (let first = from; first <= to; ) {
 
 console.log(`seeds ${from} to ${to}, ${ran} of them now, ${twice} run twice with the same transcript`);
 console.log(printFigures(figures));
-console.log(`  ${"violations".padEnd(18)} ${String(violations.length).padStart(16)}`);
+console.log(lineOf("violations", String(violations.length)));
 if (violations.length > 0) {
   console.log(`broken by seeds ${violations.slice(0, 50).join(", ")}`);
   process.exitCode = 1;

@@ -15,14 +15,7 @@ export const OPERATIONS: readonly Chance[] = [
     ({ operators }, host, random) => operators.reconfigure(host, random.next(), random.next()),
   ],
   [1, "leaving a joint configuration", ({ operators }, host) => operators.leaveJoint(host)],
-  [
-    3,
-    "transfer",
-    ({ operators, hosts }, host, random) => {
-      const to = hosts[random.between(0, hosts.length - 1)];
-      if (to !== undefined) operators.transfer(host, to);
-    },
-  ],
+  [3, "transfer", ({ operators }, host, random) => operators.transfer(host, random.next())],
   [2, "snapshot", ({ operators }, host) => operators.snapshot(host)],
   [
     5,

@@ -142,4 +142,13 @@ export const durability: readonly Mutation[] = [
     after: "this.#leader = hardState.leader;",
     killer: test(TESTS, "does not bring a leader back as a leader, nor as its own hint"),
   },
+  {
+    id: "writes-twice",
+    traps: [38],
+    fault: "entries under way to the disk are looked up there before they have arrived",
+    file: "log.ts",
+    before: "if (index >= this.#tailStart) return this.#tail",
+    after: "if (index > this.#tailStart) return this.#tail",
+    killer: test(TESTS, "a batch without entries acknowledges nothing beyond batches before it"),
+  },
 ];

@@ -231,4 +231,13 @@ export const membership: readonly Mutation[] = [
     after: "",
     killer: test(TESTS, "by removal ends replication; what the removed replica says no longer counts"),
   },
+  {
+    id: "removed-speaks",
+    traps: [28],
+    fault: "the answer of a replica that was removed ends the leader's process",
+    file: "leadership.ts",
+    before: "    if (peer === undefined) return;\n    this.#heard(peer, round, now);\n    if (quiesced",
+    after: "    this.#heard(peer, round, now);\n    if (quiesced",
+    killer: test(TESTS, "by removal ends replication; what the removed replica says no longer counts"),
+  },
 ];

@@ -51,7 +51,7 @@ export class Cluster {
   filter: (message: Message<string>) => boolean = () => true;
   /** Delays a message further, by so many milliseconds at most. */
   slowness: (message: Message<string>) => number = () => 0;
-  readonly traffic = { sent: 0, dropped: 0, repeated: 0 };
+  readonly traffic = { sent: 0, dropped: 0, repeated: 0, overtaken: 0 };
   readonly #overrides: Overrides;
   readonly #links: Links;
   #named = 0;

@@ -1,0 +1,108 @@
+/**
+ * The records of the state machine at one replica: those that live in memory, the others in their table, read when they
+ * are asked for. What changed since the last checkpoint is in memory in any case: the log is its durability.
+ *
+ * The tables carry a generation, so that another replica's can be taken in beside them and put in their place at once.
+ */
+import { hasEnded } from "../coordinator/attempts.ts";
+import type { RecordKey, Records, RecordTypes, Table, TaskRecord } from "../coordinator/records.ts";
+import { Arrivals } from "./arrivals.ts";
+import { checkVersion } from "./codec.ts";
+import { Generation } from "./generation.ts";
+import { LiveRecords } from "./live-records.ts";
+
+/** Few, or of this minute: they stay in memory. */
+const ALWAYS_LIVE: ReadonlySet<Table> = new Set(["workers", "members", "commands", "meta"]);
+
+/** Open tasks wait for whoever asks next; ended ones are history. */
+function lives(table: Table, record: unknown): boolean {
+  return ALWAYS_LIVE.has(table) || (table === "tasks" && !hasEnded((record as TaskRecord).status));
+}
+
+export class Tables implements Records {
+  readonly generation: Generation;
+  readonly #live: LiveRecords;
+  readonly #arrivals: Arrivals;
+  /** Changed since the last checkpoint and not live; null: in no table any more. */
+  readonly #fresh = new Map<Table, Map<string, unknown>>();
+
+  constructor(sql: SqlStorage, generation: number) {
+    this.generation = new Generation(sql, generation);
+    this.#live = new LiveRecords(sql, this.generation);
+    this.#arrivals = new Arrivals(sql, this.generation);
+  }
+
+  get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
+    const live = this.#live.get(table, key);
+    if (live !== undefined) return live;
+    const fresh = this.#fresh.get(table)?.get(key);
+    if (fresh !== undefined) return fresh === null ? undefined : (fresh as RecordTypes[T]);
+    return this.#stored(table, key);
+  }
+
+  put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
+    if (!lives(table, record)) {
+      this.#live.delete(table, key);
+      this.#setFresh(table, key, record);
+      return;
+    }
+    if (table === "tasks" && this.#live.get(table, key) === undefined) {
+      const task = record as TaskRecord;
+      if (this.get("tasks", key) === undefined) {
+        this.#arrivals.add({ sequence: task.sequence, task_id: task.task_id });
+      } else this.#setFresh(table, key, null);
+    }
+    this.#live.set(table, key, record);
+  }
+
+  delete(table: Table, key: string): void {
+    const task = table === "tasks" ? this.get("tasks", key) : undefined;
+    if (task !== undefined) this.#arrivals.removed(task.sequence);
+    this.#live.delete(table, key);
+    this.#setFresh(table, key, null);
+  }
+
+  live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]> {
+    return this.#live.entries(table);
+  }
+
+  *newestTasks(before = Number.POSITIVE_INFINITY): Iterable<TaskRecord> {
+    for (const { task_id } of this.#arrivals.newest(before)) {
+      const task = this.get("tasks", task_id);
+      if (task !== undefined) yield task;
+    }
+  }
+
+  /**
+   * Writes what changed since the last call, inside a transaction of the caller's. `changed` names all of it; `stored`
+   * is told of each record that got a row of its own, or lost it. Returns the rows written.
+   */
+  write(changed: readonly RecordKey[], stored: (table: Table, key: string) => void = () => {}): number {
+    let rows = this.#live.write(changed);
+    for (const [table, records] of this.#fresh) {
+      for (const [key, record] of records) {
+        const body = record === null ? null : JSON.stringify(record);
+        rows += this.generation.put(["records", table, key, body]);
+        stored(table, key);
+      }
+    }
+    this.#fresh.clear();
+    rows += this.#arrivals.write((task_id) => this.get("tasks", task_id) !== undefined);
+    return rows;
+  }
+
+  #setFresh(table: Table, key: string, record: unknown): void {
+    const records = this.#fresh.get(table);
+    if (records === undefined) this.#fresh.set(table, new Map([[key, record]]));
+    else records.set(key, record);
+  }
+
+  #stored<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
+    if (ALWAYS_LIVE.has(table)) return undefined;
+    const body = this.generation.record(table, key);
+    if (body === undefined) return undefined;
+    const record = JSON.parse(body) as RecordTypes[T];
+    checkVersion(`record ${key} of ${table}`, record);
+    return record;
+  }
+}

@@ -1,0 +1,154 @@
+/** Records in tables: the same as in memory, through every checkpoint and restart, and cheap in rows. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Instant, TaskRecord } from "../../src/coordinator/records.ts";
+import { Store } from "../../src/replica/store.ts";
+import { Tables } from "../../src/replica/tables.ts";
+import { histories, take } from "../coordinator/histories.ts";
+import { Machine, TABLES, taskOf } from "../coordinator/machine.ts";
+import { recordsSuite } from "../coordinator/records-suite.ts";
+import { Disk, storageOn } from "./platform.ts";
+
+const CONFIGURATION = { type: "stable", voters: ["a"], learners: [] } as const;
+
+describe("records in tables", () => recordsSuite(() => new Tables(storageOn(new Disk()).sql, 0)));
+
+/** A store on a disk, with a checkpoint whenever it is asked for. */
+class Stored {
+  readonly #disk = new Disk();
+  store = this.#open();
+
+  restart(): void {
+    this.store = this.#open();
+  }
+
+  #open(): Store {
+    const store = new Store(storageOn(this.#disk));
+    store.openTables();
+    return store;
+  }
+
+  get segments(): number {
+    return this.rowsIn("live_0");
+  }
+
+  rowsIn(table: string): number {
+    return this.#disk.exec(`SELECT 1 FROM ${table}`, []).rows.length;
+  }
+
+  checkpoint(index: number, time: Instant, changed: Parameters<Store["writeCheckpoint"]>[1]): number {
+    const before = this.store.rowsWritten;
+    const last = { index, term: 1, time };
+    const handle = this.store.handle(index);
+    this.store.writeCheckpoint({ last, configuration: CONFIGURATION, handle }, changed);
+    return this.store.rowsWritten - before;
+  }
+}
+
+const plans = fc.array(fc.constantFrom("go on", "go on", "checkpoint", "restart"), {
+  minLength: 1,
+  maxLength: 40,
+});
+
+test("the machine on tables gives the answers of the machine in memory, whatever is checkpointed and restarted", () => {
+  fc.assert(
+    fc.property(histories(150), plans, (steps, plan) => {
+      const inMemory = new Machine();
+      const answers = steps.map((step) => JSON.stringify(take(inMemory, step)));
+      inMemory.coordinator.takeChanges();
+      const stored = new Stored();
+      let machine = new Machine(stored.store.tables);
+      const others = inMemory.log.map(({ command, place }, at) => {
+        const answer = JSON.stringify(machine.coordinator.apply(command, place));
+        const next = plan[at % plan.length];
+        if (next !== "go on") {
+          stored.checkpoint(place.index, place.time, machine.coordinator.takeChanges());
+          expect(stored.store.checkpoint?.last.index).toBe(place.index);
+        }
+        if (next === "restart") {
+          stored.restart();
+          machine = new Machine(stored.store.tables);
+        }
+        return answer;
+      });
+      machine.coordinator.takeChanges();
+      expect(others).toEqual(answers);
+      for (const table of TABLES) {
+        for (const [key, record] of inMemory.records.live(table)) {
+          expect(stored.store.tables.get(table, key)).toEqual(record);
+        }
+      }
+      const ids = (tasks: Iterable<TaskRecord>) => Array.from(tasks, ({ task_id }) => task_id);
+      expect(ids(stored.store.tables.newestTasks())).toEqual(ids(inMemory.records.newestTasks()));
+    }),
+    { numRuns: 150 },
+  );
+});
+
+function task(number: number, status: TaskRecord["status"]): TaskRecord {
+  const task_id = `task-${number}`;
+  return {
+    v: 1,
+    ...taskOf({ task_id }),
+    sequence: number,
+    status,
+    created_at: 0,
+    attempts_spent: 0,
+    losses: 0,
+    grants: 0,
+    attempts: [],
+  };
+}
+
+describe("rows written", () => {
+  const numbers = Array.from({ length: 500 }, (_, at) => at + 1);
+  const keys = numbers.map((number) => ({ table: "tasks" as const, key: `task-${number}` }));
+
+  test("open tasks of a checkpoint share a row or two, ended ones have a row each", () => {
+    const stored = new Stored();
+    for (const number of numbers) stored.store.tables.put("tasks", `task-${number}`, task(number, "pending"));
+    expect(stored.checkpoint(500, 0, keys)).toBeLessThan(5);
+    for (const number of numbers)
+      stored.store.tables.put("tasks", `task-${number}`, task(number, "completed"));
+    expect(stored.checkpoint(1_000, 0, keys)).toBeLessThan(500 + 5);
+    stored.restart();
+    expect(Array.from(stored.store.tables.live("tasks"))).toEqual([]);
+    expect(stored.store.tables.get("tasks", "task-7")).toEqual(task(7, "completed"));
+  });
+
+  test("a backlog that changes all the time does not pile up on disk, nor does it cost a row for each change", () => {
+    const stored = new Stored();
+    for (const number of numbers) stored.store.tables.put("tasks", `task-${number}`, task(number, "pending"));
+    let rows = 0;
+    for (let round = 1; round <= 100; round++) {
+      for (const number of numbers) {
+        stored.store.tables.put("tasks", `task-${number}`, { ...task(number, "pending"), grants: round });
+      }
+      rows += stored.checkpoint(round, 0, keys);
+      if (round % 10 === 0) stored.restart();
+    }
+    expect(rows).toBeLessThan(100 * 6);
+    expect(Array.from(stored.store.tables.live("tasks")).length).toBe(500);
+    expect(stored.store.tables.get("tasks", "task-500")?.grants).toBe(100);
+    expect(stored.segments).toBeLessThan(20);
+  });
+
+  test("what was forgotten leaves nothing behind", () => {
+    const stored = new Stored();
+    for (let from = 0; from < 10_000; from += 500) {
+      const changed = numbers.map((number) => ({ table: "tasks" as const, key: `task-${from + number}` }));
+      for (const number of numbers) {
+        stored.store.tables.put("tasks", `task-${from + number}`, task(from + number, "completed"));
+      }
+      stored.checkpoint(from + 500, 0, changed);
+    }
+    for (let from = 0; from < 10_000; from += 500) {
+      const changed = numbers.map((number) => ({ table: "tasks" as const, key: `task-${from + number}` }));
+      for (const { table, key } of changed) stored.store.tables.delete(table, key);
+      stored.checkpoint(10_000 + from, 0, changed);
+    }
+    expect(Array.from(stored.store.tables.newestTasks())).toEqual([]);
+    expect(stored.rowsIn("records_0")).toBe(0);
+    expect(stored.rowsIn("arrivals_0")).toBeLessThan(3);
+  });
+});
