@@ -219,7 +219,7 @@ function weigh(group: Group, size: number): { readonly all: number; readonly ofC
   const idle = new Group(group.members.length, false).members.map(({ raft }) => raft);
   const withCores = heapBytes();
   for (const [place, member] of group.members.entries()) member.raft = idle[place] ?? member.raft;
-  return { all, ofCores: withCores - heapBytes() };
+  return { all, ofCores: Math.max(0, withCores - heapBytes()) };
 }
 
 function median(numbers: readonly number[]): number {
