@@ -46,11 +46,16 @@ function awaken<Command>(state: ReplicaState<Command>, term: Term): void {
   if (state.onWaking === "campaign") state.campaignSoon();
 }
 
-/** Whether a follower has nothing to wait for: it holds what its leader holds, and all is committed. */
+/**
+ * Whether a follower has nothing to wait for: it holds what its leader holds, all is committed, and
+ * it has heard of nothing since. An overtaken proposal would put it to sleep beside a leader that goes
+ * on without a word that could wake it.
+ */
 export function agreesToSilence<Command>(state: ReplicaState<Command>, heartbeat: Heartbeat): boolean {
   const { commit, last } = state.log;
   const holdsAll = commit === last.index && heartbeat.commit === last.index;
-  return heartbeat.quiesce && holdsAll && state.forwardedReads.isEmpty;
+  const isNews = heartbeat.round >= state.roundSeen;
+  return heartbeat.quiesce && holdsAll && isNews && state.forwardedReads.isEmpty;
 }
 
 /**

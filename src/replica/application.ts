@@ -5,8 +5,10 @@ import type { CommandEntry } from "../raft/index.ts";
 import type { LogEntry } from "./codec.ts";
 import type { Applied } from "./rpc.ts";
 import type { Store } from "./store.ts";
+import { WorkTimes } from "./work-times.ts";
 
 export class Application {
+  readonly times = new WorkTimes();
   readonly #store: Store;
   #coordinator: Coordinator;
   #index: number;
@@ -48,6 +50,8 @@ export class Application {
 
   #command(entry: CommandEntry<Command>): Applied {
     const { outcome, replayed } = this.coordinator.apply(entry.command, entry);
-    return { type: "applied", index: entry.index, term: entry.term, outcome, replayed };
+    const applied: Applied = { type: "applied", index: entry.index, term: entry.term, outcome, replayed };
+    this.times.observe(this.coordinator, applied, entry.time);
+    return applied;
   }
 }

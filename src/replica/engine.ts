@@ -33,6 +33,7 @@ import type {
 import type { TransferAnswer, TransferRequest } from "./sending.ts";
 import type { Store } from "./store.ts";
 import { answerWithTail, Tail } from "./tail.ts";
+import type { WorkTimes } from "./work-times.ts";
 
 const TRANSFER_TIMEOUT_MS = 5_000;
 
@@ -140,6 +141,10 @@ export class Engine {
 
   get appliedIndex(): number {
     return this.#application.index;
+  }
+
+  get workTimes(): WorkTimes {
+    return this.#application.times;
   }
 
   /** Everything that happens runs through here: time first, then the input, then what the core wants done. */

@@ -1,36 +1,59 @@
-/** Counts of this isolate's own requests, as Prometheus text. */
+/** What this isolate counts of its own: requests, and proofs that it verified. */
+import { Histogram } from "../replica/histogram.ts";
+import { family, histograms, type Labels } from "../replica/prometheus.ts";
 
-interface RouteCount {
-  requests: number;
-  seconds: number;
+const requests = new Map<string, { readonly labels: Labels; count: number }>();
+const durations = new Map<string, { readonly labels: Labels; readonly times: Histogram }>();
+const verifications = new Map<string, { readonly labels: Labels; readonly times: Histogram }>();
+
+/** Of labels there are few: route patterns, methods, statuses, circuits. */
+function timesOf(
+  all: Map<string, { readonly labels: Labels; readonly times: Histogram }>,
+  labels: Labels,
+): Histogram {
+  const key = JSON.stringify(labels);
+  const known = all.get(key) ?? { labels, times: new Histogram() };
+  all.set(key, known);
+  return known.times;
 }
 
-const counts = new Map<string, RouteCount>();
-
-function label(text: string): string {
-  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
+/** `route` is the pattern of the path; `-` for paths without a route. */
+export function countRequest(given: string, route: string, status: number, duration_ms: number): void {
+  // A method may be any word: of those without a route one is like the other.
+  const method = route === "-" ? "-" : given;
+  const labels = { method, route, status: String(status) };
+  const key = JSON.stringify(labels);
+  const known = requests.get(key) ?? { labels, count: 0 };
+  known.count += 1;
+  requests.set(key, known);
+  timesOf(durations, { method, route }).observe(duration_ms);
 }
 
-/** `route` is the pattern of the path, of which there are few; `-` for paths without a route. */
-export function countRequest(method: string, route: string, status: number, duration_ms: number): void {
-  const labels = `method=${label(method)},route=${label(route)},status="${status}"`;
-  const count = counts.get(labels) ?? { requests: 0, seconds: 0 };
-  count.requests += 1;
-  count.seconds += duration_ms / 1_000;
-  counts.set(labels, count);
+export function countVerification(circuit: string, valid: boolean, duration_ms: number): void {
+  timesOf(verifications, { circuit, valid: String(valid) }).observe(duration_ms);
+}
+
+function samples(all: ReadonlyMap<string, { readonly labels: Labels; readonly times: Histogram }>) {
+  return Array.from(all.values(), ({ labels, times }) => [labels, times] as const);
 }
 
 export function httpMetrics(): string {
-  const lines = [
-    "# HELP http_requests_total Requests answered by this router isolate.",
-    "# TYPE http_requests_total counter",
-    ...[...counts].map(([labels, { requests }]) => `http_requests_total{${labels}} ${requests}`),
-    "# HELP http_request_duration_seconds Time from request to answer.",
-    "# TYPE http_request_duration_seconds summary",
-    ...[...counts].flatMap(([labels, { requests, seconds }]) => [
-      `http_request_duration_seconds_sum{${labels}} ${seconds.toFixed(3)}`,
-      `http_request_duration_seconds_count{${labels}} ${requests}`,
-    ]),
-  ];
-  return `${lines.join("\n")}\n`;
+  return [
+    family(
+      "http_requests_total",
+      "counter",
+      "Requests answered by this router isolate.",
+      Array.from(requests.values(), ({ labels, count }) => [count, labels] as const),
+    ),
+    histograms(
+      "http_request_duration_seconds",
+      "Time from request to answer, long polls included.",
+      samples(durations),
+    ),
+    histograms(
+      "troika_verification_seconds",
+      "Verifying a proof, the wait for its turn included.",
+      samples(verifications),
+    ),
+  ].join("");
 }

@@ -36,6 +36,14 @@ describe("a batch", () => {
     expect(types(ready.sendAfterPersist)).toEqual(["vote-response"]);
   });
 
+  test("trap 02: holds a vote back also in a term that is durable already", () => {
+    const a = new Replica("a", { hardState: { term: 3, commit: 0 } });
+    a.raft.step(vote(["b", "a", 3], at(0, 0)));
+    const ready = take(a);
+    expect(ready.sendNow).toEqual([]);
+    expect(ready.persist).toMatchObject({ hardState: { term: 3, vote: "b" }, mustSync: true });
+  });
+
   test("trap 03: holds campaigns back until the term, the vote and the tail of the log are durable", () => {
     const a = new Replica("a", {}, { preVote: false });
     a.raft.step(append(["b", "a", 1], at(0, 0), log(1, 1)));

@@ -33,6 +33,22 @@ describe("votes", () => {
     expect(a.disk.durable.hardState).toMatchObject({ term: 2, vote: "c" });
   });
 
+  test("trap 04: a vote outlasts a campaign and a reign that end within its term", () => {
+    const deposed = new Replica("a");
+    deposed.lead("b");
+    deposed.tick(TIMING.loyalty);
+    expect(deposed.status).toMatchObject({ role: "follower", term: 1 });
+    const beaten = new Replica("a", {}, { preVote: false });
+    beaten.wake();
+    beaten.step(heartbeat(["b", "a", 1]));
+    // A pre-candidate knows of no leader any more.
+    beaten.tick(beaten.now + TIMING.electionTimeout[1]);
+    for (const a of [deposed, beaten]) {
+      expect(a.status).toMatchObject({ term: a === beaten ? 2 : 1, vote: "a" });
+      expect(a.step(vote(["c", "a", a.status.term], at(9, 9)))).toMatchObject([{ granted: false }]);
+    }
+  });
+
   test("a vote survives a restart", () => {
     const a = new Replica("a");
     a.step(vote(["b", "a", 1], at(0, 0)));
@@ -159,8 +175,8 @@ describe("timers", () => {
   });
 
   test("trap 10: pre-votes, refused votes and former leaders do not postpone an election", () => {
-    const a = new Replica("a", { entries: log(2) });
-    const due = a.raft.wakeAt;
+    const a = new Replica("a", { entries: log(2) }, { random: () => 0.5 });
+    const due = a.raft.wakeAt ?? 0;
     a.tick(100);
     a.step(
       preVote(["b", "a", 3], at(2, 1)),
@@ -169,8 +185,9 @@ describe("timers", () => {
       append(["c", "a", 1], at(0, 0)),
     );
     expect(a.raft.wakeAt).toBe(due);
+    // Only a vote that is given does.
     a.step(vote(["b", "a", 4], at(2, 1)));
-    expect(a.raft.wakeAt).toBeGreaterThanOrEqual(100 + TIMING.electionTimeout[0]);
+    expect(a.raft.wakeAt).toBe(100 + due);
   });
 
   test("trap 15: after an hour's sleep nobody is loyal to the leader of then", () => {
@@ -208,6 +225,18 @@ describe("timers", () => {
       expect(Number.isInteger(wait)).toBe(true);
       expect(wait).toBeGreaterThanOrEqual(TIMING.electionTimeout[0]);
       expect(wait).toBeLessThan(TIMING.electionTimeout[1]);
+    }
+  });
+
+  test("trap 44: a campaign that comes to nothing is followed by a wait drawn anew", () => {
+    for (const preVote of [true, false]) {
+      const chances = [0.1, 0.6, 0.3, 0.9, 0.2, 0.7];
+      const drawn = [...chances];
+      const a = new Replica("a", {}, { preVote, random: () => drawn.shift() ?? 0 });
+      for (const chance of chances) {
+        expect(a.raft.wakeAt).toBe(a.now + TIMING.electionTimeout[0] + 200 * chance);
+        a.wake();
+      }
     }
   });
 
@@ -355,6 +384,25 @@ describe("pre-votes", () => {
     const questions = [...b.pump(), ...c.pump()];
     const answers = questions.flatMap((question) => (question.to === "b" ? b : c).step(question));
     expect(only(answers, "pre-vote-response").filter(({ granted }) => granted)).toHaveLength(2);
+  });
+
+  test("trap 13: a candidate that asked for no pre-votes is loyal to nobody either", () => {
+    const b = new Replica("b", {}, { preVote: false });
+    b.step(heartbeat(["a", "b", 1]));
+    b.raft.campaign();
+    b.pump();
+    expect(b.status).toMatchObject({ role: "candidate", term: 2 });
+    expect(b.status.leader).toBeUndefined();
+    expect(only(b.step(vote(["c", "b", 3], at(0, 0))), "vote-response")).toMatchObject([{ granted: true }]);
+  });
+
+  test("a pre-vote for the term that the voter is in is granted only while its vote is free", () => {
+    const a = new Replica("a", { hardState: { term: 2, commit: 0 } });
+    expect(a.step(preVote(["b", "a", 2], at(0, 0)))).toMatchObject([{ granted: true, term: 2 }]);
+    expect(a.step(preVote(["b", "a", 1], at(0, 0)))).toMatchObject([{ granted: false, term: 2 }]);
+    a.step(vote(["c", "a", 2], at(0, 0)));
+    expect(a.step(preVote(["b", "a", 2], at(0, 0)))).toMatchObject([{ granted: false, term: 2 }]);
+    expect(a.step(preVote(["c", "a", 2], at(0, 0)))).toMatchObject([{ granted: true, term: 2 }]);
   });
 
   test("trap 47: pre-vote grants that arrive after the election start no second campaign", () => {

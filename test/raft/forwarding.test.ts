@@ -45,10 +45,10 @@ describe("a proposal at a follower", () => {
 
   test("is refused at once if the leader would refuse it for its size", () => {
     const b = follower();
-    expect(b.raft.propose("x".repeat(LIMITS.entryBytes + 1))).toMatchObject({
-      refusal: { type: "too-large" },
-    });
+    const large = "x".repeat(LIMITS.entryBytes + 1);
+    expect(b.raft.propose("fits", large)).toEqual({ type: "refused", refusal: { type: "too-large" } });
     expect(b.pump()).toEqual([]);
+    expect(b.raft.propose(large.slice(1))).toMatchObject({ type: "forwarded" });
   });
 
   test("goes no further than a replica that does not lead", () => {
@@ -140,6 +140,7 @@ describe("a read at a follower", () => {
     const grant = { type: "read-grant", from: "a", to: "b", term: 1, id, index: 3 } as const;
     b.step(grant, grant);
     expect(b.reads).toEqual([{ type: "granted", id: "r", index: 3 }]);
+    expect(b.status.leader).toBe("a");
   });
 
   test("is aborted when the leader or its term changes, and names the new leader", () => {

@@ -1,9 +1,9 @@
 /** What a replica refuses to start with, and what it shows of itself. */
 import { expect, test } from "vitest";
-import { createRaft, type RaftOptions } from "../../src/raft/index.ts";
+import { createRaft, type LogPosition, type RaftOptions } from "../../src/raft/index.ts";
 import { Disk } from "./harness/disk.ts";
-import { at, only, vote } from "./harness/messages.ts";
-import { LIMITS, optionsFor, Replica, TIMING, voters } from "./harness/replica.ts";
+import { append, at, offer, only, vote } from "./harness/messages.ts";
+import { LIMITS, log, optionsFor, Replica, TIMING, voters } from "./harness/replica.ts";
 
 function start(changes: Partial<RaftOptions<string>>): void {
   const disk = new Disk({ configuration: voters("a") });
@@ -60,5 +60,23 @@ test("every step is traced as it happens, with the term and log it left behind",
     "appended 1 0",
     "sent 1 0",
     "sent 1 0",
+  ]);
+});
+
+test("what happens to a follower's log is traced as well", () => {
+  const seen: string[] = [];
+  const trace = ({ type, lastLog, commit }: { type: string; lastLog: LogPosition; commit: number }) =>
+    seen.push(`${type} ${lastLog.term}.${lastLog.index} ${commit}`);
+  const a = new Replica("a", { entries: log(1, 1) }, { trace });
+  const configuration = voters("a", "b");
+  const change = { type: "configuration", ...at(2, 2), time: 0, configuration } as const;
+  a.step(append(["b", "a", 2], at(1, 1), [change], { commit: 1 }), offer(["b", "a", 2], at(2, 9)));
+  expect(seen.filter((line) => !/^(sent|received)/.test(line))).toEqual([
+    "became-follower 1.2 0",
+    "truncated 2.2 0",
+    "appended 2.2 0",
+    "configured 2.2 0",
+    "committed 2.2 1",
+    "restored 2.9 9",
   ]);
 });

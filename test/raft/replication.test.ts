@@ -249,6 +249,7 @@ describe("a leader", () => {
     const large = "x".repeat(LIMITS.entryBytes + 1);
     expect(a.raft.propose("fits", large)).toEqual({ type: "refused", refusal: { type: "too-large" } });
     expect(a.status.lastLog).toEqual(at(1, 1));
+    expect(a.raft.propose(large.slice(1))).toMatchObject({ type: "appended" });
     expect(new Replica("b").raft.propose("x")).toEqual({ type: "refused", refusal: { type: "not-leader" } });
   });
 
@@ -319,6 +320,7 @@ describe("the stream to a follower", () => {
       matched(["b", "a", 1], 1),
       matched(["b", "a", 1], 2),
       conflict(["b", "a", 1], 2, at(1, 1)),
+      conflict(["b", "a", 1], 3, at(1, 1)),
       conflict(["b", "a", 1], 9, at(1, 1)),
       matched(["b", "a", 1], 99),
       matched(["stranger", "a", 1], 3),
@@ -383,6 +385,26 @@ describe("the stream to a follower", () => {
     expect(a.pump()).toEqual([]);
     expect(appendsTo("b", a.propose("4"))).toEqual([]);
     expect(a.leading.progress.get("b")).toEqual({ type: "probe", matched: 1, next: 2, waiting: true });
+  });
+
+  test("begins anew with an empty window after it was a probe", () => {
+    const a = establishedLeader({ limits: { ...LIMITS, inFlightMessages: 2 } });
+    a.propose("2");
+    a.propose("3");
+    a.raft.reportUnreachable("b");
+    a.pump();
+    // Only the first entry of the probe was new to it.
+    expect(appendsTo("b", a.step(matched(["b", "a", 1], 2))).map(indexesOf)).toEqual([[3]]);
+    expect(a.leading.progress.get("b")).toMatchObject({ inFlight: { messages: 1, bytes: 1 } });
+  });
+
+  test("trap 41: asks once if a window in doubt and a lost message are learnt of in the same event", () => {
+    const a = establishedLeader({ limits: { ...LIMITS, inFlightMessages: 2 } });
+    for (const lost of ["2", "3", "4"]) a.propose(lost);
+    a.tick(heartbeatInterval);
+    a.raft.step(heartbeatAnswer(["b", "a", 1]));
+    a.raft.reportUnreachable("b");
+    expect(appendsTo("b", a.pump())).toMatchObject([{ previous: at(1, 1), entries: [{}, {}, {}] }]);
   });
 
   test("trap 42: backs up at most one round trip per term", () => {

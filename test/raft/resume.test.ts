@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { Random } from "../simulation/random.ts";
 import { Cluster } from "./harness/cluster.ts";
-import { append, at, heartbeatAnswer, matched, only, vote } from "./harness/messages.ts";
+import { append, at, heartbeat, heartbeatAnswer, matched, only, vote } from "./harness/messages.ts";
 import { log, Replica, TIMING, voters } from "./harness/replica.ts";
 
 const { loyalty } = TIMING;
@@ -116,6 +116,13 @@ describe("a leader that restarts", () => {
     expect(writes).toBeLessThan(30);
   });
 
+  test("keeps no count of rounds in a life in which it sends before it writes, so that none is resumed", () => {
+    const a = led({ resumeLeadership: false });
+    a.read("r");
+    expect(a.disk.durable.hardState).toMatchObject({ term: 1, vote: "a", leader: "a" });
+    expect(a.disk.durable.hardState.rounds).toBeUndefined();
+  });
+
   test("begins anew with the rounds of a new term", () => {
     const a = led();
     a.step(append(["c", "a", 4], at(1, 2)));
@@ -169,6 +176,19 @@ describe("a leader that restarts", () => {
         expect(asleep.status).toMatchObject({ role: "leader", term: 1, lastLog: at(1, 4) });
       }
     }
+  });
+
+  test("resumes once: what it is woken to after another has led is no reign of its own", () => {
+    const a = led();
+    a.restart();
+    a.pump();
+    expect(a.status.role).toBe("leader");
+    const { index } = a.status.lastLog;
+    a.step({ ...append(["c", "a", 2], at(1, index), [], { commit: index, round: 1 }) });
+    a.step({ ...heartbeat(["c", "a", 2], { commit: index, round: 2 }), quiesce: true });
+    expect(a.status).toMatchObject({ role: "follower", quiesced: true, term: 2 });
+    a.raft.readIndex("r");
+    expect(a.status).toMatchObject({ role: "follower", quiesced: false, term: 2, leader: "c" });
   });
 
   test("trap 46: woken by being told to campaign it resumes, and does not depose itself", () => {

@@ -74,6 +74,17 @@ describe("a group", () => {
     expect(a.status.quiesced).toBe(true);
   });
 
+  test("does not fall silent while it is asked for something again and again", () => {
+    const group = new Group(voters("a", "b", "c"), { timing });
+    const a = group.elect("a");
+    for (let count = 0; count < 10; count += 1) {
+      a.raft.propose("x");
+      group.settle();
+      group.pass(2 * heartbeatInterval);
+    }
+    expect(heartbeatsOf(a).some(({ quiesce }) => quiesce)).toBe(false);
+  });
+
   test("never falls silent unless it was told after how long", () => {
     const group = new Group(voters("a", "b", "c"));
     group.elect("a");
@@ -237,6 +248,20 @@ describe("a follower", () => {
     expect(b.step({ ...proposal, commit: 2 })).toMatchObject([{ round: 4, quiesced: true }]);
     expect(b.status).toMatchObject({ quiesced: true, commit: 2 });
     expect(b.raft.wakeAt).toBeUndefined();
+  });
+
+  test("agrees to no proposal that it has heard more than since", () => {
+    const b = new Replica("b", { entries: log(1, 1) });
+    // Both were under way for long: the leader knew less, or has gone on without silence.
+    b.step(heartbeat(["a", "b", 1], { commit: 2, round: 5 }));
+    for (const late of [
+      { commit: 1, round: 5 },
+      { commit: 2, round: 4 },
+    ]) {
+      const proposal = { ...heartbeat(["a", "b", 1], late), quiesce: true };
+      expect(b.step(proposal)).toMatchObject([{ round: late.round, quiesced: false }]);
+      expect(b.status.quiesced).toBe(false);
+    }
   });
 
   test("does not agree while it waits for a read that it passed on", () => {

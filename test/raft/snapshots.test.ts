@@ -112,7 +112,9 @@ describe("a leader", () => {
     a.propose("x");
     expect(toC(a.pump())).toEqual([]);
     expect(only(a.tick(heartbeatInterval), "heartbeat").map(({ to }) => to)).toContain("c");
-    expect(toC(a.step(heartbeatAnswer(["c", "a", 2]), matched(["c", "a", 2], 0)))).toEqual([]);
+    const late = [matched(["c", "a", 2], 0), conflict(["c", "a", 2], 3, at(0, 0))];
+    expect(toC(a.step(heartbeatAnswer(["c", "a", 2]), ...late))).toEqual([]);
+    expect(toC(a.step(conflict(["c", "a", 2], 2, at(0, 0))))).toEqual([]);
     expect(a.leading.progress.get("c")).toMatchObject({ type: "snapshot" });
   });
 
@@ -140,6 +142,25 @@ describe("a leader", () => {
     a.snapshot(4, 3);
     const sent = toC(a.step(conflict(["c", "a", 2], 3, at(1, 1))));
     expect(sent).toMatchObject([{ type: "snapshot-offer", snapshot: { last: at(2, 4) } }]);
+  });
+
+  test("trap 34: offers a snapshot onward that was brought to it", () => {
+    const a = new Replica("a");
+    a.step(offer(["c", "a", 1], at(1, 5)));
+    a.tick(TIMING.loyalty);
+    a.lead("b");
+    expect(toC(a.step(conflict(["c", "a", a.status.term], 5, at(0, 0))))).toMatchObject([
+      { type: "snapshot-offer", snapshot: { last: at(1, 5), handle: "c-5" } },
+    ]);
+  });
+
+  test("stamps nothing earlier than the end of a snapshot that was brought to it", () => {
+    const a = new Replica("a", {}, { now: 100 });
+    const { snapshot, ...message } = offer(["c", "a", 1], at(1, 5));
+    a.step({ ...message, snapshot: { ...snapshot, last: { ...snapshot.last, time: 9_000 } } });
+    a.tick(100 + TIMING.loyalty);
+    a.lead("b");
+    expect(a.disk.entries.at(-1)).toMatchObject({ type: "barrier", time: 9_000 });
   });
 
   test("trap 31: continues by append with a follower that is exactly where the log was cut", () => {
@@ -323,6 +344,29 @@ describe("a follower", () => {
     const sent = c.step(offer(["a", "c", 1], at(1, 2)));
     expect(outcomes(sent)).toEqual([{ type: "matched", through: 3 }]);
     expect(c.status).toMatchObject({ commit: 3, lastLog: at(1, 3) });
+    // Also if what it stands for was cut here.
+    c.snapshot(3, 3);
+    expect(outcomes(c.step(offer(["a", "c", 1], at(1, 2))))).toEqual([{ type: "matched", through: 3 }]);
+  });
+
+  test("hears its leader in the snapshot that it brings", () => {
+    const c = new Replica("c", {}, { random: () => 0.5 });
+    c.step(heartbeat(["a", "c", 1]));
+    const due = c.raft.wakeAt ?? 0;
+    c.tick(100);
+    c.step(offer(["a", "c", 1], at(1, 5)));
+    expect(c.raft.wakeAt).toBe(100 + due);
+    const beaten = new Replica("b", {}, { preVote: false });
+    beaten.wake();
+    beaten.step(offer(["a", "b", 1], at(1, 5)));
+    expect(beaten.status).toMatchObject({ role: "follower", term: 1, leader: "a" });
+  });
+
+  test("writes everything that follows a snapshot together with it", () => {
+    const c = new Replica("c");
+    c.raft.step(offer(["a", "c", 1], at(1, 1)));
+    c.raft.step(append(["a", "c", 1], at(1, 1), log(1, 1, 1, 1, 1).slice(1)));
+    expect(c.raft.takeReady()?.persist?.entries.map(({ index }) => index)).toEqual([2, 3, 4, 5]);
   });
 
   test("welcomes a snapshot whose leader is deposed, without believing that it leads", () => {

@@ -3,11 +3,12 @@ import { z } from "zod";
 import { type CircuitView, proofCheck } from "../../api/cluster.ts";
 import { type Problem, problem } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
-import { type Circuit, circuitsOf, inItsOwnTurn } from "../../proofs/index.ts";
+import { type Circuit, circuitsOf } from "../../proofs/index.ts";
 import { readJson } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/circuits.ts";
-import { tooBusy, verifications } from "../gate.ts";
+import { tooBusy } from "../gate.ts";
+import { verify } from "../verification.ts";
 
 function render(circuit: Circuit): CircuitView {
   const { name, circuit_type, description, vk_hash, setup, signals, input } = circuit;
@@ -31,7 +32,7 @@ function get(context: RequestContext): Response | Problem {
 }
 
 /** Says only that the proof proves these public inputs; what they mean is for whoever asks. */
-async function verify(context: RequestContext): Promise<Response | Problem> {
+async function check(context: RequestContext): Promise<Response | Problem> {
   const body = await readJson(context.request);
   if (!body.ok) return body.problem;
   const request = validate(proofCheck, body.value);
@@ -39,10 +40,8 @@ async function verify(context: RequestContext): Promise<Response | Problem> {
   const circuit = circuitsOf(context.configuration).get(request.value.circuit);
   if (circuit === undefined) return unknown(request.value.circuit);
   const { proof, public_inputs } = request.value;
-  const verified = await verifications.run(
-    inItsOwnTurn(() => circuit.verify(proof, public_inputs, public_inputs)),
-    context.cluster.deadline,
-  );
+  const signals = { given: public_inputs, expected: public_inputs };
+  const verified = await verify(circuit, proof, signals, context.cluster.deadline);
   return verified.type === "too-busy" ? tooBusy("verifications") : answer(context, 200, verified.value);
 }
 
@@ -60,6 +59,6 @@ export const circuitRoutes: readonly Route[] = [
     path: "/api/v1/proofs/verify",
     access: "any",
     declares: declared.verifyProof,
-    handle: verify,
+    handle: check,
   },
 ];

@@ -7,16 +7,17 @@ import { endedStatuses } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
 import { type CompletionRequest, completion, failure, release } from "../../api/workers.ts";
 import type { CompleteLease } from "../../coordinator/commands.ts";
-import { circuitsOf, inItsOwnTurn } from "../../proofs/index.ts";
+import { circuitsOf } from "../../proofs/index.ts";
 import { type LeaseStanding, newNonce } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import type { Cluster, Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/leases.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
-import { tooBusy, verifications } from "../gate.ts";
+import { tooBusy } from "../gate.ts";
 import { renderOffers } from "../offers.ts";
 import { command, expectOutcome, refusal } from "../requests.ts";
+import { verify } from "../verification.ts";
 
 /** A leader's own state will do, since apply decides; but what it does not know yet is asked with a round. */
 async function readLease(cluster: Cluster, lease_id: string): Promise<Result<LeaseStanding | null>> {
@@ -56,8 +57,8 @@ async function judge(
     return { type: "problem", problem: problem("not-available", detail) };
   }
   const signals = task.outcome === "completed" ? task.public_inputs : public_inputs;
-  const verification = inItsOwnTurn(() => circuit.verify(proof, signals, task.public_inputs));
-  const verified = await verifications.run(verification, context.cluster.deadline);
+  const expected = task.public_inputs;
+  const verified = await verify(circuit, proof, { given: signals, expected }, context.cluster.deadline);
   if (verified.type === "too-busy") return { type: "problem", problem: tooBusy("verifications") };
   const verdict = verified.value;
   if (!verdict.valid) return { type: "invalid", reason: verdict.reason };

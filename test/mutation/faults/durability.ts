@@ -151,4 +151,13 @@ export const durability: readonly Mutation[] = [
     after: "if (index > this.#tailStart) return this.#tail",
     killer: test(TESTS, "a batch without entries acknowledges nothing beyond batches before it"),
   },
+  {
+    id: "vote-unwritten",
+    traps: [2],
+    fault: "a vote in a term that is durable already is not written",
+    file: "outbox.ts",
+    before: "hardState.term !== before.term || hardState.vote !== before.vote ||",
+    after: "hardState.term !== before.term ||",
+    killer: test(TESTS, "trap 02: holds a vote back also in a term that is durable already"),
+  },
 ];

@@ -179,4 +179,25 @@ export const reads: readonly Mutation[] = [
     after: "    this.outbox.send(message);\n",
     killer: test(RESUME, "says nothing before it is durable: whatever it ever sent, it finds in its log"),
   },
+  {
+    id: "rounds-without-resume",
+    traps: [17],
+    fault: "rounds are reserved in a life that sends before it writes, which then is resumed",
+    file: "state.ts",
+    before: "if (this.options.resumeLeadership && used > this.#reservedRounds) {",
+    after: "if (used > this.#reservedRounds) {",
+    killer: test(
+      RESUME,
+      "keeps no count of rounds in a life in which it sends before it writes, so that none is resumed",
+    ),
+  },
+  {
+    id: "resumes-again",
+    traps: [],
+    fault: "a leader that resumed once leads whatever term it is woken in",
+    file: "silence.ts",
+    before: '  state.onWaking = "wait";\n',
+    after: "",
+    killer: test(RESUME, "resumes once: what it is woken to after another has led is no reign of its own"),
+  },
 ];

@@ -176,4 +176,13 @@ export const replication: readonly Mutation[] = [
       "becomes a probe when a message could not be delivered, and a dead peer is not probed in a loop",
     ),
   },
+  {
+    id: "window-never-emptied",
+    traps: [41],
+    fault: "appends that were given up count as under way for ever",
+    file: "progress.ts",
+    before: "    this.#inFlight = [];\n    this.#inFlightBytes = 0;\n    this.#mayHaveLost",
+    after: "    this.#mayHaveLost",
+    killer: test(TESTS, "begins anew with an empty window after it was a probe"),
+  },
 ];
