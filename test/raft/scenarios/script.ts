@@ -5,7 +5,7 @@
  */
 import type { MembershipChange, Outcome, Raft, StableConfiguration } from "../../../src/raft/index.ts";
 import type { DiskStart } from "../harness/disk.ts";
-import { LIMITS, log, type Overrides } from "../harness/replica.ts";
+import { LIMITS, log, type Overrides, TIMING } from "../harness/replica.ts";
 import { type Link, Stage } from "./stage.ts";
 import { membersLine, progressLine, stateLine } from "./words.ts";
 
@@ -198,6 +198,8 @@ function optionIn([name, value]: readonly string[]): Overrides {
       return { checkQuorum: value === "on" };
     case "forwarding":
       return { forwardRequests: value === "on" };
+    case "quiesce-after":
+      return { timing: { ...TIMING, quiesceAfter: Number(value) } };
     case "message-bytes":
       return { limits: { ...LIMITS, messageBytes: Number(value) } };
     default:
