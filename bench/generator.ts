@@ -49,6 +49,7 @@ export async function drive(
 }
 
 export interface Http {
+  readonly url: string;
   /** The parsed answer; anything but a 2xx is an error with the status and the text in it. */
   post<Body = unknown>(path: string, body: unknown): Promise<Body>;
   get<Body = unknown>(path: string): Promise<Body>;
@@ -68,6 +69,7 @@ export function httpTo(url: string, connections: number): Http {
     return (text === "" ? undefined : JSON.parse(text)) as Body;
   };
   return {
+    url,
     post: (path, body) => ask("POST", path, JSON.stringify(body)),
     get: (path) => ask("GET", path),
     close: () => pool.close(),

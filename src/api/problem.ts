@@ -29,6 +29,7 @@ const kinds = {
   "task-conflict": { status: 409, title: "The task's status does not allow it", retryable: false },
   "boot-superseded": { status: 409, title: "Worker process superseded", retryable: false },
   "proof-mismatch": { status: 409, title: "Another proof was accepted", retryable: false },
+  "events-compacted": { status: 410, title: "Events no longer kept", retryable: false },
   "too-large": { status: 413, title: "Too large", retryable: false },
   "proof-invalid": { status: 422, title: "Proof invalid", retryable: false },
   "idempotency-key-reused": { status: 422, title: "Idempotency key reused", retryable: false },

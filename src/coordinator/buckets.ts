@@ -3,7 +3,7 @@ import type { BucketRecord, RecordTypes } from "./records.ts";
 import type { BucketStore } from "./ring.ts";
 import type { State } from "./state.ts";
 
-type BucketTable = "commands" | "key_order" | "operation_order";
+type BucketTable = "commands" | "key_order" | "operation_order" | "system_events";
 type EntryOf<T extends BucketTable> = RecordTypes[T] extends BucketRecord<infer Entry> ? Entry : never;
 
 export function bucketsOf<T extends BucketTable>(state: State, table: T): BucketStore<EntryOf<T>> {

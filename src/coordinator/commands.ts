@@ -141,6 +141,8 @@ export interface AppendEvent extends CommandBase {
   readonly kind: string;
   /** Compact JSON text of the event as submitted. */
   readonly body: string;
+  /** Only so many events are kept from now on, the newest; absent: all. */
+  readonly retain?: number;
   readonly client_key?: ClientKey;
 }
 /** Where the platform was asked to run a replica. */

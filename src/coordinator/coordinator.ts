@@ -17,6 +17,7 @@ import {
 import { advanceTasks, cancelTask, retryTask, submitTask } from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
+import { Feed, type FeedReader } from "./feed.ts";
 import { wouldGrant } from "./grant.ts";
 import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
 import { Operations } from "./operations.ts";
@@ -73,7 +74,9 @@ export interface Coordinator {
   location(node_id: string): string | undefined;
   /** Up to `limit` Critical events with a `seq` after `after`, oldest first. */
   events(after: number, limit: number): readonly EventRecord[];
+  /** Of those that are kept. */
   readonly eventCount: number;
+  readonly feed: FeedReader;
   readonly counts: Counts;
 
   /**
@@ -113,6 +116,7 @@ export function createCoordinator({ records }: { readonly records: Records }): C
   const answers = new Answers(state, records.live("commands"));
   const operations = new Operations(state);
   const register = new MemberRegister(state, records.live("members"));
+  const feed = new Feed(state, operations);
   const parts = { state, operations, register };
 
   return {
@@ -128,11 +132,16 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       const first = client_key && answers.ofKey(client_key);
       const applied = first ?? { outcome: carryOut(parts, command, place), replayed: false };
       if (applied.outcome.type === "refused") state.commands_refused++;
+      feed.report(place.index);
       answers.remember(command, applied, place, first === undefined ? client_key : undefined);
       return applied;
     },
-    configure: (members, index) => register.configure(members, index),
-    takeChanges: () => state.settle({ ...answers.positions, ...operations.stored }),
+    configure(members, index) {
+      const changes = register.configure(members, index);
+      feed.report(index);
+      return changes;
+    },
+    takeChanges: () => state.settle({ ...answers.positions, ...operations.stored, ...feed.stored }),
     get changes() {
       return state.changes;
     },
@@ -173,8 +182,9 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     },
     location: (node_id) => register.location(node_id),
     events: (after, limit) => eventsAfter(state, after, limit),
+    feed,
     get eventCount() {
-      return state.event_count;
+      return state.event_count - state.events_forgotten.seq;
     },
     get counts() {
       return state.counts;

@@ -60,6 +60,7 @@ export class MemberRegister {
       if (before?.role === role) continue;
       this.#put({ v: 1, replica_id, node_id, role, log_index: index });
       const type = before === undefined ? "joined" : role === "voter" ? "promoted" : "demoted";
+      if (type === "joined") this.#state.happened({ name: "member.joined", body: { node_id } });
       changes.push({ type, node_id, replica_id });
     }
     for (const record of this.#members.values()) {
@@ -67,6 +68,7 @@ export class MemberRegister {
       if (listed.has(replica_id) || record.role === "removed") continue;
       this.#put({ ...record, role: "removed", log_index: index });
       changes.push({ type: "removed", node_id, replica_id });
+      this.#state.happened({ name: "member.removed", body: { node_id } });
     }
     return changes;
   }

@@ -15,6 +15,7 @@ export function createMemoryRecords(): Records {
     key_order: new Map(),
     operations: new Map(),
     operation_order: new Map(),
+    system_events: new Map(),
     commands: new Map(),
     members: new Map(),
     locations: new Map(),

@@ -58,6 +58,11 @@ export class Operations {
       const expires_at = now + ttl_ms;
       const record: OperationRecord = { ...place, ...rest, payload, state: "COMMITTED", expires_at };
       this.#remember(record);
+      const { type } = record;
+      this.#state.happened({
+        name: "operation.committed",
+        body: { operation_id, type, log_index: index, term },
+      });
       return outcomeOf(record);
     }
     this.#state.commands_refused++;

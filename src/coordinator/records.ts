@@ -122,6 +122,18 @@ export interface EventRecord {
   readonly body: string;
 }
 
+/** A place in the log, and within its entry. */
+export interface FeedPosition {
+  readonly index: number;
+  readonly nth: number;
+}
+
+/** What the machine reports of itself. Of an operation only what names it: its payload is in its record. */
+export interface SystemEventEntry extends FeedPosition {
+  readonly name: string;
+  readonly body: Readonly<Record<string, string | number>>;
+}
+
 /**
  * What became of an operation: the first result under its id, for as long as it is kept. Of a FAILED attempt no
  * payload is kept, and the id is free to be used again.
@@ -239,6 +251,11 @@ export interface MetaRecord {
   readonly command_answers: RingPosition;
   readonly key_order: RingPosition;
   readonly operation_order: RingPosition;
+  readonly system_events: RingPosition;
+  /** Of the newest report that was forgotten. */
+  readonly system_forgotten?: FeedPosition;
+  /** The newest Critical event that was forgotten; 0 before the first. */
+  readonly events_forgotten: { readonly seq: number; readonly log_index: number };
   /** Of the payloads kept. */
   readonly operation_bytes: number;
 }
@@ -255,6 +272,8 @@ export interface RecordTypes {
   operations: OperationRecord;
   /** Buckets of {@link OperationEntry} in order of their entries, by number. */
   operation_order: BucketRecord<OperationEntry>;
+  /** Buckets of {@link SystemEventEntry}, by number. */
+  system_events: BucketRecord<SystemEventEntry>;
   /** Buckets of command ids with their answers, kept 60 s, by number. */
   commands: BucketRecord<CommandAnswer>;
   /** By replica id. */

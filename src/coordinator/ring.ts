@@ -17,6 +17,11 @@ export class Ring<Entry> {
   readonly #entries_max: number;
   #oldest: number;
   #next: number;
+  /** Read last, and the oldest: a record may have to come from its table. */
+  readonly #read = new Map<
+    "any" | "oldest",
+    { readonly number: number; readonly bucket: BucketRecord<Entry> }
+  >();
 
   constructor(store: BucketStore<Entry>, entries_max: number, position: RingPosition) {
     this.#store = store;
@@ -31,8 +36,10 @@ export class Ring<Entry> {
 
   /** @param time of the entry, or until when it is kept: a bucket has the latest of its entries */
   append(entry: Entry, time: Instant): void {
-    const key = String(Math.floor(this.#next / BUCKET_ENTRIES));
+    const number = Math.floor(this.#next / BUCKET_ENTRIES);
+    const key = String(number);
     const open = this.#store.get(key);
+    for (const [role, known] of this.#read) if (known.number === number) this.#read.delete(role);
     this.#store.put(key, {
       v: 1,
       time: Math.max(time, open?.time ?? time),
@@ -47,7 +54,7 @@ export class Ring<Entry> {
   }
 
   entry(ordinal: number): Entry {
-    const entry = this.#bucket(Math.floor(ordinal / BUCKET_ENTRIES)).entries[ordinal % BUCKET_ENTRIES];
+    const entry = this.#bucket(Math.floor(ordinal / BUCKET_ENTRIES), "any").entries[ordinal % BUCKET_ENTRIES];
     if (entry === undefined)
       throw new Error(`ring: entry ${ordinal} is missing, next entry is ${this.#next}`);
     return entry;
@@ -67,7 +74,7 @@ export class Ring<Entry> {
   /** Drops the buckets whose newest entry is older than `horizon`, and the oldest ones beyond the number allowed. */
   expire(horizon: Instant, dropped: (entry: Entry) => void): void {
     while (this.#oldest * BUCKET_ENTRIES < this.#next) {
-      const bucket = this.#bucket(this.#oldest);
+      const bucket = this.#bucket(this.#oldest, "oldest");
       const kept = this.#next - this.#oldest * BUCKET_ENTRIES;
       if (bucket.time >= horizon && kept <= this.#entries_max) return;
       for (const entry of bucket.entries) dropped(entry);
@@ -78,10 +85,13 @@ export class Ring<Entry> {
     }
   }
 
-  #bucket(number: number): BucketRecord<Entry> {
+  #bucket(number: number, role: "any" | "oldest"): BucketRecord<Entry> {
+    const known = this.#read.get(role);
+    if (known?.number === number) return known.bucket;
     const bucket = this.#store.get(String(number));
     if (bucket === undefined)
       throw new Error(`ring: bucket ${number} is missing, next entry is ${this.#next}`);
+    this.#read.set(role, { number, bucket });
     return bucket;
   }
 }

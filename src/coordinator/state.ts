@@ -4,6 +4,7 @@
  */
 import { currentAttempt, findLease, hasEnded, isWaiting, taskOfLease } from "./attempts.ts";
 import { Deadlines } from "./deadlines.ts";
+import { type Happening, taskHappening, workerHappenings, workerRemoved } from "./happenings.ts";
 import { WaitingQueue } from "./queue.ts";
 import type {
   EndedStatus,
@@ -21,6 +22,7 @@ import type { Backlog, Counts, LeaseView } from "./views.ts";
 import { Workforce } from "./workforce.ts";
 
 const META = "meta";
+const NOTHING: readonly Happening[] = [];
 const NO_RING = { oldest: 0, next: 0 };
 const FRESH: MetaRecord = {
   v: 1,
@@ -35,6 +37,8 @@ const FRESH: MetaRecord = {
   key_order: NO_RING,
   operation_order: NO_RING,
   operation_bytes: 0,
+  system_events: NO_RING,
+  events_forgotten: { seq: 0, log_index: 0 },
 };
 
 export class State {
@@ -48,7 +52,9 @@ export class State {
   readonly expiries = new Deadlines();
   /** As last stored; what moves with every command is kept beside it and joined in `settle`. */
   readonly stored: MetaRecord;
+  /** Critical events so far: the `seq` of the last one. */
   event_count: number;
+  events_forgotten: MetaRecord["events_forgotten"];
   assignments_failed: number;
   commands_refused: number;
   /** Since this state was built. */
@@ -61,6 +67,7 @@ export class State {
   readonly #by_status: Record<TaskStatus, number>;
   #backlog: Backlog = { tasks: 0, bytes: 0 };
   readonly #changed = new Map<Table, Set<string>>();
+  #happenings: Happening[] = [];
   #now: Instant;
 
   constructor(records: Records) {
@@ -70,6 +77,7 @@ export class State {
     this.stored = meta;
     this.#now = meta.applied_time;
     this.event_count = meta.event_count;
+    this.events_forgotten = meta.events_forgotten;
     this.assignments_failed = meta.assignments_failed;
     this.commands_refused = meta.commands_refused;
     this.#assigned_before = meta.tasks_assigned_before;
@@ -122,6 +130,8 @@ export class State {
     const before = this.task(task.task_id);
     this.put("tasks", task.task_id, task);
     this.#index(before, task);
+    const happening = taskHappening(before, task);
+    if (happening !== undefined) this.happened(happening);
   }
 
   newestTasks(before?: number): Iterable<TaskRecord> {
@@ -164,12 +174,14 @@ export class State {
   }
 
   putWorker(worker: WorkerRecord): void {
+    for (const happening of workerHappenings(this.worker(worker.worker_id), worker)) this.happened(happening);
     this.put("workers", worker.worker_id, worker);
     this.#workers.set(worker.worker_id, worker);
     this.workforce.setWorker(worker.worker_id, worker);
   }
 
   deleteWorker(worker_id: string): void {
+    this.happened(workerRemoved(worker_id));
     this.delete("workers", worker_id);
     this.#workers.delete(worker_id);
     this.#assigned_before += this.#assigned.get(worker_id) ?? 0;
@@ -218,6 +230,18 @@ export class State {
     };
   }
 
+  /** To be reported with the entry that is being applied. */
+  happened(happening: Happening): void {
+    this.#happenings.push(happening);
+  }
+
+  takeHappenings(): readonly Happening[] {
+    if (this.#happenings.length === 0) return NOTHING;
+    const happenings = this.#happenings;
+    this.#happenings = [];
+    return happenings;
+  }
+
   /** Records changed since `settle` was called last. */
   get changes(): number {
     let changes = 0;
@@ -227,7 +251,15 @@ export class State {
 
   /** Stores what was kept beside the meta record and names every record changed since the last call. */
   settle(
-    beside: Pick<MetaRecord, "command_answers" | "key_order" | "operation_order" | "operation_bytes">,
+    beside: Pick<
+      MetaRecord,
+      | "command_answers"
+      | "key_order"
+      | "operation_order"
+      | "operation_bytes"
+      | "system_events"
+      | "system_forgotten"
+    >,
   ): readonly RecordKey[] {
     if (this.#changed.size === 0 && this.#now === (this.#records.get("meta", META) ?? FRESH).applied_time)
       return [];
@@ -236,6 +268,7 @@ export class State {
       v: 1,
       applied_time: this.#now,
       event_count: this.event_count,
+      events_forgotten: this.events_forgotten,
       tasks_assigned: this.#assignedByWorker(),
       tasks_assigned_before: this.#assigned_before,
       assignments_failed: this.assignments_failed,

@@ -116,6 +116,12 @@ export interface PeerHeader {
 export interface PeerBody extends PeerHeader {
   readonly v: number;
   readonly messages: readonly PeerMessage[];
+  /** Of `/peer/ephemeral`: events as JSON text. */
+  readonly events?: readonly string[];
+}
+
+export function encodeEphemeral(header: PeerHeader, events: readonly string[]): string {
+  return JSON.stringify({ v: FORMAT_VERSION, ...header, messages: [], events });
 }
 
 export function encodePeerBody(header: PeerHeader, messages: readonly PeerMessage[]): string {
@@ -124,12 +130,19 @@ export function encodePeerBody(header: PeerHeader, messages: readonly PeerMessag
 
 /** A peer's answer: its messages, or why it took none. */
 export type PeerAnswer =
-  | { readonly v: number; readonly type: "messages"; readonly messages: readonly PeerMessage[] }
+  | {
+      readonly v: number;
+      readonly type: "messages";
+      readonly messages: readonly PeerMessage[];
+      /** Somebody there wants to hear of Ephemeral events. */
+      readonly listening?: true;
+    }
   /** It has no configuration (yet, or any more). */
   | { readonly v: number; readonly type: "blank"; readonly incarnation: string }
   /** It is not whom the message was for, or not of this founding. */
   | { readonly v: number; readonly type: "mismatch"; readonly detail: string };
 
-export function encodeAnswer(messages: readonly PeerMessage[]): string {
-  return `{"v":${FORMAT_VERSION},"type":"messages","messages":[${messages.map(encodeMessage).join(",")}]}`;
+export function encodeAnswer(messages: readonly PeerMessage[], listening = false): string {
+  const hears = listening ? '"listening":true,' : "";
+  return `{"v":${FORMAT_VERSION},"type":"messages",${hears}"messages":[${messages.map(encodeMessage).join(",")}]}`;
 }

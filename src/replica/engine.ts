@@ -32,6 +32,7 @@ import type {
 } from "./rpc.ts";
 import type { TransferAnswer, TransferRequest } from "./sending.ts";
 import type { Store } from "./store.ts";
+import { Subscribers } from "./subscribers.ts";
 import { answerWithTail, Tail } from "./tail.ts";
 import type { WorkTimes } from "./work-times.ts";
 
@@ -56,6 +57,7 @@ export class Engine {
   readonly reigns: Reigns;
   readonly checkpoints: Checkpoints;
   readonly tail: Tail;
+  readonly subscribers: Subscribers;
   /** Pulls answered, empty or not, since this instance started. */
   pulls = 0;
   readonly #options: EngineOptions;
@@ -123,12 +125,18 @@ export class Engine {
       peers: this.peers,
       reigns: this.reigns,
     });
+    this.subscribers = new Subscribers({ feed: () => this.coordinator.feed, now: options.now });
     this.tail = new Tail({
       id: options.id,
       store: options.store,
       raft: this.raft,
       applied: () => this.appliedIndex,
     });
+  }
+
+  /** Stopped, or failed: it does nothing any more. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   get id(): string {
@@ -204,6 +212,15 @@ export class Engine {
     return this.batches.propose(command, wait_ms);
   }
 
+  /** An Ephemeral event, as JSON text: to those who listen now, here and at the other replicas. */
+  ephemeral(event: string): Declined | undefined {
+    this.#options.store.touch();
+    if (!this.leadership.ready) return this.notLeader();
+    this.subscribers.ephemeral([event]);
+    this.peers.tell(event);
+    return undefined;
+  }
+
   async pull(pull: Pull): Promise<ProposeAnswer> {
     const answer = await this.#duty((duties, now) => duties.pull(pull, now));
     if (answer.type === "applied") this.pulls++;
@@ -275,6 +292,7 @@ export class Engine {
     this.peers.close();
     this.#abandon(answer, "the replica that led was stopped before the entry was committed");
     this.#reads.close(answer);
+    this.subscribers.close();
     this.#intake.close();
   }
 
@@ -358,7 +376,10 @@ export class Engine {
     });
     this.peers.send(ready.sendAfterPersist);
     for (const read of ready.reads) this.#reads.settle(read, this.raft.status.term);
-    if (ready.committed.length > 0) this.#reads.applied(this.appliedIndex);
+    if (ready.committed.length > 0) {
+      this.#reads.applied(this.appliedIndex);
+      this.subscribers.applied();
+    }
     return wrote;
   }
 

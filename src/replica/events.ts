@@ -3,8 +3,10 @@
  * piece is made in one turn of the thread, and is in memory at once.
  */
 import { renderOperation } from "../api/render.ts";
-import type { Coordinator } from "../coordinator/index.ts";
-import type { QueryAnswers } from "./rpc.ts";
+import type { Coordinator, FeedCursor, FeedReader } from "../coordinator/index.ts";
+import type { Engine } from "./engine.ts";
+import type { Compacted, Declined, QueryAnswers, ReadEvents } from "./rpc.ts";
+import { SUBSCRIBERS_MAX } from "./subscribers.ts";
 
 const PIECE_EVENTS = 500;
 /** A piece is closed when it is longer; an event has at most 1 MiB. */
@@ -32,41 +34,79 @@ function streamed(
   });
 }
 
+const TOO_MANY: Declined = {
+  type: "unavailable",
+  code: "overloaded",
+  detail: `${SUBSCRIBERS_MAX} streams and waiting reads are open on this replica; ask another, or try again later`,
+  retry_after_ms: 5000,
+};
+
+/** What was asked for of the events, as a body or as a stream. The read was granted before. */
+export async function eventsOf(engine: Engine, asked: ReadEvents): Promise<Response | Declined> {
+  const { after, limit, system = false, wait_ms = 0, follow = false } = asked;
+  const feed = (): FeedReader => engine.coordinator.feed;
+  const cursor = feed().open(after === undefined ? undefined : String(after), system);
+  if (cursor === undefined)
+    return Response.json({ type: "compacted", detail: feed().oldest } satisfies Compacted);
+  if (follow) {
+    const body = engine.subscribers.stream(cursor);
+    if (body === undefined) return TOO_MANY;
+    const headers = { "content-type": "text/event-stream", "cache-control": "no-store" };
+    return new Response(body, {
+      headers: { ...headers, "x-raft-applied-index": String(engine.appliedIndex) },
+    });
+  }
+  const until = Date.now() + wait_ms;
+  for (let left_ms = wait_ms; left_ms > 0 && feed().read(cursor, 1, 1)?.items.length === 0; ) {
+    if (!(await engine.subscribers.more(left_ms))) return engine.closed ? { type: "stopped" } : TOO_MANY;
+    left_ms = until - Date.now();
+  }
+  return streamEvents(feed, engine.appliedIndex, cursor, limit);
+}
+
 /**
- * The retained Critical events as one JSON body.
+ * What is behind `cursor`, up to the entry `appliedIndex`, as one JSON body; with reports it says `last`, to go on from.
  *
- * @param after sequence number after which to begin; @param limit how many at most, all if absent
+ * @param limit how many at most, all if absent
  */
 export function streamEvents(
-  coordinator: Coordinator,
+  feed: () => FeedReader,
   appliedIndex: number,
-  after: number,
-  limit: number | undefined,
+  cursor: FeedCursor,
+  limit = Number.POSITIVE_INFINITY,
 ): Response {
-  const last = Math.min(coordinator.eventCount, after + (limit ?? Number.POSITIVE_INFINITY));
-  let sent = after;
-  let started = false;
+  let at = cursor;
+  let count = 0;
+  let last: string | undefined;
   return streamed("application/json", appliedIndex, () => {
-    const page = coordinator.events(sent, Math.min(PIECE_EVENTS, last - sent));
-    let text = started ? "" : '{"events":[';
-    for (const event of page) {
-      text += sent > after ? `,${event.body}` : event.body;
-      sent = event.seq;
-      if (text.length > PIECE_CHARACTERS) break;
+    // What was forgotten meanwhile is not retained: it goes on with the oldest that is.
+    const from = (): FeedCursor | undefined => feed().open(undefined, cursor.ordinal !== undefined);
+    const read = (where = from()) =>
+      where && feed().read(where, Math.min(PIECE_EVENTS, limit - count), PIECE_CHARACTERS);
+    const piece = read(at) ?? read();
+    if (piece === undefined)
+      throw new Error(`the feed cannot be read from its oldest item on: ${feed().oldest}`);
+    const items = piece.items.filter(({ index }) => index <= appliedIndex);
+    at = piece.cursor;
+    let text = count === 0 ? '{"events":[' : "";
+    for (const item of items) {
+      text += count > 0 ? `,${item.text}` : item.text;
+      count++;
+      last = item.id;
     }
-    started = true;
-    const done = sent >= last || page.length === 0;
-    if (done) text += `],"count":${Math.max(0, sent - after)}}`;
+    const done = items.length < piece.items.length || items.length === 0 || count >= limit;
+    const where = cursor.ordinal === undefined || last === undefined ? "" : `,"last":"${last}"`;
+    if (done) text += `],"count":${count}${where}}`;
     return { text, done };
   });
 }
 
 /** Every operation that was applied when it began, one JSON object a line, in the order of the log. */
-export function streamOperations(coordinator: Coordinator, appliedIndex: number): Response {
+export function streamOperations(coordinator: () => Coordinator, appliedIndex: number): Response {
   let after = 0;
   return streamed("application/x-ndjson", appliedIndex, () => {
     const query = { type: "operations", after, limit: PIECE_OPERATIONS } as const;
-    const { items, next_cursor } = coordinator.query(query) as QueryAnswers["operations"];
+    const { items, next_cursor } = coordinator().query(query) as QueryAnswers["operations"];
     after = Number(next_cursor ?? after);
     const due = items.filter(({ log_index }) => log_index <= appliedIndex);
     const text = due.map((operation) => `${renderOperation(operation)}\n`).join("");

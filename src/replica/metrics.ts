@@ -165,6 +165,7 @@ export function metricsOf(view: ReplicaView): string {
       counts === undefined ? 0 : stateBytes(counts, engine?.coordinator.eventCount ?? 0),
     ),
     shared("counter", "troika_events_total", "Critical events kept.", engine?.coordinator.eventCount),
+    own("gauge", "troika_event_streams", "Event streams open here.", engine?.subscribers.streams),
     own(
       "gauge",
       "troika_invocation_subrequests_max",

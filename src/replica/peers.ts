@@ -8,18 +8,23 @@ import type { Founding } from "./birth.ts";
 import type { Chain } from "./chain.ts";
 import {
   checkVersion,
+  encodeEphemeral,
   encodePeerBody,
   FORMAT_VERSION,
   type PeerAnswer,
   type PeerHeader,
   type PeerMessage,
 } from "./codec.ts";
+
 import type { Grant } from "./reads.ts";
 import type { FaultState } from "./store.ts";
 import type { ReplicaNamespace } from "./stubs.ts";
 
 /** After this many failures in a row a peer is asked only every `RECOVERY_RETRY_MS`. */
 const FAILURES_BEFORE_PAUSE = 3;
+/** Of Ephemeral events; beyond it the oldest are lost. */
+const EVENTS_WAITING_MAX = 1_000;
+const EVENTS_AT_ONCE_MAX = 100;
 const CALL_TIMEOUT_MS_MIN = 1000;
 
 export interface PeersOptions {
@@ -49,6 +54,11 @@ interface PeerState {
   failedAt: number;
   retryAt: number;
   heardAt: number;
+  /** Somebody there wants to hear of Ephemeral events, as it said last. */
+  listening: boolean;
+  /** Ephemeral events that wait for those under way. */
+  events: string[];
+  telling: boolean;
 }
 
 /** The Raft identity of a member. */
@@ -145,6 +155,7 @@ export class Peers {
       if (this.#closed || fault().isolated) return;
       if (given.type === "messages") {
         this.heardFrom(to, now());
+        state.listening = given.listening === true;
         const answers = given.messages.filter(isAnswer);
         if (answers.length > 0) receive(answers);
         return;
@@ -175,6 +186,43 @@ export class Peers {
   get #pause(): number {
     const { recovery_retry_ms, loyalty_ms, heartbeat_ms } = this.#options.configuration;
     return Math.min(recovery_retry_ms, Math.max(heartbeat_ms, (loyalty_ms - heartbeat_ms) / 2));
+  }
+
+  /** Passes an Ephemeral event on to those peers where somebody listens. Best effort: what is lost is lost. */
+  tell(event: string): void {
+    for (const [peer, state] of this.#states) {
+      if (!state.listening || this.#closed) continue;
+      state.events.push(event);
+      if (state.events.length > EVENTS_WAITING_MAX) state.events.shift();
+      if (!state.telling) void this.#tellAll(peer, state);
+    }
+  }
+
+  async #tellAll(peer: string, state: PeerState): Promise<void> {
+    const { configuration, namespace, chain, fault } = this.#options;
+    state.telling = true;
+    try {
+      while (state.events.length > 0 && !this.#closed) {
+        const { isolated, delay_ms, drop_rate } = fault();
+        const events = state.events.splice(0, EVENTS_AT_ONCE_MAX);
+        if (isolated || (drop_rate > 0 && Math.random() < drop_rate)) continue;
+        if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms));
+        chain.countSubrequest();
+        const body = encodeEphemeral(this.#header(peer, "response"), events);
+        const response = await namespace.call(
+          nameOf(peer),
+          "/peer/ephemeral",
+          body,
+          2 * configuration.loyalty_ms,
+        );
+        await response.body?.cancel();
+      }
+    } catch {
+      // Its streams miss these; whether it is there at all is the business of heartbeats.
+      state.events = [];
+    } finally {
+      state.telling = false;
+    }
   }
 
   /** Asks the leader for an index that makes a read linearizable; `undefined` if it does not say. */
@@ -239,7 +287,15 @@ export class Peers {
   #state(peer: string): PeerState {
     let state = this.#states.get(peer);
     if (!state) {
-      state = { failures: 0, failedAt: 0, retryAt: 0, heardAt: 0 };
+      state = {
+        failures: 0,
+        failedAt: 0,
+        retryAt: 0,
+        heardAt: 0,
+        listening: false,
+        events: [],
+        telling: false,
+      };
       this.#states.set(peer, state);
     }
     return state;

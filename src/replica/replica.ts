@@ -8,7 +8,7 @@ import { log } from "../api/log.ts";
 import type { Founding } from "./birth.ts";
 import { checkVersion, encodeAnswer, FORMAT_VERSION, type PeerAnswer, type PeerBody } from "./codec.ts";
 import { Engine } from "./engine.ts";
-import { streamEvents, streamOperations } from "./events.ts";
+import { eventsOf, streamOperations } from "./events.ts";
 import { Founder } from "./founder.ts";
 import { metricsOf } from "./metrics.ts";
 import { Observations } from "./observations.ts";
@@ -16,6 +16,7 @@ import { healthOf, statusOf } from "./observe.ts";
 import type {
   Answer,
   Declined,
+  Ephemeral,
   ExportOperations,
   Fault,
   Observe,
@@ -53,6 +54,7 @@ export class Replica extends DurableObject<Env> {
   #engine: Engine | undefined;
   #fault: FaultState;
   #founder: Founder | undefined;
+  #deafen: () => void = () => {};
   #clock = 0;
 
   constructor(context: DurableObjectState, env: Env) {
@@ -99,11 +101,14 @@ export class Replica extends DurableObject<Env> {
         return Response.json(refusal ?? this.#answer(engine, engine.query(query)));
       }
       case "/events": {
-        const { after, limit, consistency } = body as ReadEvents;
-        const refusal = await this.#readable(engine, consistency);
+        const asked = body as ReadEvents;
+        const refusal = await this.#readable(engine, asked.consistency);
         if (refusal) return declined(path, refusal);
-        return streamEvents(engine.coordinator, engine.appliedIndex, after ?? 0, limit);
+        const answer = await eventsOf(engine, asked);
+        return answer instanceof Response ? answer : declined(path, answer);
       }
+      case "/ephemeral":
+        return Response.json(engine.ephemeral((body as Ephemeral).event) ?? this.#answer(engine, null));
       case "/checkpoint": {
         engine.event(() => void engine.checkpoints.take());
         return Response.json(this.#answer(engine, { checkpoint_index: engine.checkpoints.index }));
@@ -112,7 +117,7 @@ export class Replica extends DurableObject<Env> {
         const { consistency } = body as ExportOperations;
         const refusal = await this.#readable(engine, consistency);
         if (refusal) return declined(path, refusal);
-        return streamOperations(engine.coordinator, engine.appliedIndex);
+        return streamOperations(() => engine.coordinator, engine.appliedIndex);
       }
       default:
         return new Response(`no such call: ${path}`, { status: 404 });
@@ -179,6 +184,8 @@ export class Replica extends DurableObject<Env> {
       observe: (observation) => this.#observations.note(observation),
     });
     this.#engine = engine;
+    this.#deafen();
+    this.#deafen = this.#observations.listen((observation) => engine.subscribers.observed(observation));
     engine.event(() => {});
     return engine;
   }
@@ -212,14 +219,18 @@ export class Replica extends DurableObject<Env> {
     // Reading the body was an await: a fault may have come in between.
     if (this.#engine !== engine || this.#fault.isolated) return new Response("gone", { status: 503 });
     if (path === "/peer/read-index") return Response.json(await engine.grantAsLeader());
+    if (path === "/peer/ephemeral") {
+      engine.subscribers.ephemeral(body.events ?? []);
+      return new Response(encodeAnswer([], engine.subscribers.listening));
+    }
     if (path === "/peer/transfer") {
       const { request: step } = body as PeerBody & { readonly request: TransferRequest };
       return Response.json({ v: FORMAT_VERSION, answer: engine.transfer(body.from, step) });
     }
     const messages = engine.answer(body.from, body.messages);
-    if (body.answer === "response") return new Response(encodeAnswer(messages));
+    if (body.answer === "response") return new Response(encodeAnswer(messages, engine.subscribers.listening));
     if (messages.length > 0) void engine.peers.post(body.from, messages);
-    return new Response(encodeAnswer([]));
+    return new Response(encodeAnswer([], engine.subscribers.listening));
   }
 
   async #readable(engine: Engine, consistency: Read["consistency"]): Promise<Declined | undefined> {

@@ -9,7 +9,8 @@
  * | `/pull`      | {@link Pull}       | {@link Applied} or {@link Declined}       |
  * | `/heartbeat` | {@link WorkerHeartbeat} | {@link Answer}, {@link RefusedAnswer} or {@link Declined} |
  * | `/read`      | {@link Read}       | {@link Answer} or {@link Declined}        |
- * | `/events`    | {@link ReadEvents} | the public body of `GET /events`, streamed, with header `x-raft-applied-index`; or {@link Declined} with status 409 |
+ * | `/events`    | {@link ReadEvents} | the public body of `GET /events`, streamed, with header `x-raft-applied-index`; {@link Compacted}; or {@link Declined} with status 409 |
+ * | `/ephemeral` | {@link Ephemeral}  | {@link Answer} of the leader, or {@link Declined} |
  * | `/operations` | {@link ExportOperations} | every operation as JSON lines, streamed, headers as above; or {@link Declined} with status 409 |
  * | `/observe`   | {@link Observe}    | {@link Answer} or {@link Declined}; never waits for a leader, never wakes anybody |
  * | `/fault`     | {@link Fault}      | {@link Answer}; passes while stopped      |
@@ -81,9 +82,27 @@ export interface Read {
 }
 
 export interface ReadEvents {
-  readonly after?: number;
+  /** Behind which to begin: a `seq`, the id of an item, or `latest`; absent: with the oldest that is kept. */
+  readonly after?: string;
   readonly limit?: number;
   readonly consistency: Consistency;
+  /** With the system's own events. */
+  readonly system?: boolean;
+  /** Wait so long for something to be there. */
+  readonly wait_ms?: number;
+  /** As server-sent events, without an end. */
+  readonly follow?: boolean;
+}
+
+/** Some of what was asked for is no longer kept. */
+export interface Compacted {
+  readonly type: "compacted";
+  readonly detail: string;
+}
+
+export interface Ephemeral {
+  /** JSON text, as it is shown. */
+  readonly event: string;
 }
 
 export interface ExportOperations {

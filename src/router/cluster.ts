@@ -7,7 +7,9 @@ import type {
   Answer,
   Appended,
   Applied,
+  Compacted,
   Consistency,
+  Ephemeral,
   ExportOperations,
   Fault,
   HeartbeatResult,
@@ -179,10 +181,18 @@ export class Cluster {
     });
   }
 
+  /** An Ephemeral event, to those who listen. */
+  ephemeral(body: Ephemeral): Promise<Result<Answer>> {
+    return this.#forward<Answer>({ path: "/ephemeral", body, writes: false });
+  }
+
   /** The body of `GET /events`, streamed. */
-  events(query: ReadEvents): Promise<Result<Response>> {
+  events(query: ReadEvents): Promise<Result<Response | Compacted>> {
     const only = this.#own !== undefined;
-    return this.#forward<Response>({ path: "/events", body: query, writes: false, only });
+    const { wait_ms = 0 } = query;
+    this.extend(wait_ms);
+    const body = (wait_left_ms: number): ReadEvents => ({ ...query, wait_ms: wait_left_ms });
+    return this.#forward<Response | Compacted>({ path: "/events", body, writes: false, only, wait_ms });
   }
 
   /** Every operation as JSON lines, streamed. */

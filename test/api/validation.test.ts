@@ -130,10 +130,16 @@ describe("what is right with a request", () => {
       { Critical: { GameStateChange: { state: "over", timestamp: "2026-01-01T00:00:00Z" } } },
       { Critical: { Shipment: {} } },
       { Critical: { constructor: { a: 1 } } },
-      { Ephemeral: { PlayerMove: { x: 1 } } },
+      { Ephemeral: { PlayerMove: { player_id: "a", x: 1, y: 2, z: -0.5, timestamp: 1, speed: 3 } } },
+      { Ephemeral: { PlayerAction: { player_id: 7, action: null, timestamp: "now" } } },
+      { Ephemeral: { Wave: {} } },
     ]) {
       expect(errors(eventSubmission, { event })).toEqual([]);
     }
+    const move = { event: { Ephemeral: { PlayerMove: { x: 1 } } } };
+    expect(errors(eventSubmission, move).map(([pointer]) => pointer)).toEqual(
+      ["player_id", "y", "z", "timestamp"].map((field) => `/event/Ephemeral/PlayerMove/${field}`),
+    );
   });
 
   it("takes a proof of any shape: that is for the verifier to judge", () => {

@@ -29,6 +29,7 @@ export const TABLES: readonly Table[] = [
   "key_order",
   "operations",
   "operation_order",
+  "system_events",
   "commands",
   "meta",
 ];

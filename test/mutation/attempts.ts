@@ -133,6 +133,15 @@ export async function sought(seeds: number, mutation?: Mutation): Promise<Findin
   return JSON.parse(output) as Finding;
 }
 
+/** What the simulation makes of a fault by itself; a run that does not end is found out, too. */
+export async function found(seeds: number, mutation: Mutation): Promise<Finding> {
+  try {
+    return await sought(seeds, mutation);
+  } catch (error) {
+    return { invariant: error instanceof Error ? error.message : String(error) };
+  }
+}
+
 export async function attempt(mutation: Mutation): Promise<Attempt> {
   const { id, killer } = mutation;
   try {

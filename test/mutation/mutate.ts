@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { attempt, sought, unsound } from "./attempts.ts";
+import { attempt, found, unsound } from "./attempts.ts";
 import { mutationNamed, mutations } from "./faults/index.ts";
 import type { Mutation } from "./mutation.ts";
 import { lineOf, pageOf, type Row } from "./table.ts";
@@ -39,7 +39,7 @@ async function rowOf(mutation: Mutation): Promise<Row> {
   const seconds = (performance.now() - began) / 1_000;
   const row: Row = { mutation, attempt: outcome, seconds };
   if (seeds === 0) return row;
-  return { ...row, finding: await sought(seeds, mutation) };
+  return { ...row, finding: await found(seeds, mutation) };
 }
 
 const waiting = [...chosen];

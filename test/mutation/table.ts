@@ -10,6 +10,12 @@ export interface Row {
   readonly finding?: Finding;
 }
 
+/** The seed that broke something; `–` if none did, `!` if the search came to no end. */
+function seedOf({ seed, invariant }: Finding): string {
+  if (seed !== undefined) return `${seed}`;
+  return invariant === undefined ? "–" : "!";
+}
+
 export function lineOf({ mutation, attempt, seconds, finding }: Row): string {
   const traps = mutation.traps.join(" ") || "–";
   const outcome = attempt.type === "failed" ? `${attempt.type}: ${attempt.why}` : attempt.type;
@@ -18,7 +24,7 @@ export function lineOf({ mutation, attempt, seconds, finding }: Row): string {
     mutation.id.padEnd(30),
     traps.padEnd(6),
     `${seconds.toFixed(1)} s`.padStart(7),
-    finding === undefined ? "" : `${finding.seed ?? "–"}`.padStart(5),
+    finding === undefined ? "" : seedOf(finding).padStart(5),
     mutation.fault,
   ].join("  ");
 }
@@ -37,7 +43,7 @@ while the core is loaded. \`npm run mutate -- --only older-term\` tries one.
 
 In this run ${killed} of ${rows.length} were killed, in ${Math.round(total / 60)} minutes of process time. *Traps* are the numbers of the table in [raft.md](raft.md).
 *Simulation* is the first seed of the simulation that breaks an invariant with the fault in it, out of ${seeds} (\`npm run mutate -- --seeds ${seeds} --write\`,
-which also writes this page); it found ${found} by itself. The others are why the named tests exist: they cost time, messages or memory and
+which also writes this page); it found ${found} by itself (\`!\` means that it did not come to an end). The others are why the named tests exist: they cost time, messages or memory and
 break no promise, or need more of a coincidence than that many seeds hold.
 
 | fault | traps | what is broken | noticed by | simulation |
@@ -50,7 +56,7 @@ function rowOf({ mutation, attempt, finding }: Row): string {
   const { id, traps, fault, file, killer } = mutation;
   const by = killer.type === "test" ? `${killer.file}: ${killer.title}` : `simulation, ${killer.seeds} seeds`;
   const noticed = attempt.type === "killed" ? by : `**${attempt.type}**, should be: ${by}`;
-  const seed = finding?.seed === undefined ? "–" : `${finding.seed}`;
+  const seed = finding === undefined ? "" : seedOf(finding);
   const cells = [`\`${id}\` (${file})`, traps.join(", "), fault, noticed, seed];
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 }

@@ -99,7 +99,8 @@ async function nothingLeft(): Promise<void> {
 beforeAll(async () => {
   state = mkdtempSync(join(tmpdir(), "troika-launcher-"));
   do {
-    port = 20_000 + Math.floor(Math.random() * 20_000);
+    // Below what the system gives to connections (Linux: from 32768), so that nobody takes them meanwhile.
+    port = 20_000 + Math.floor(Math.random() * 12_000);
   } while (!(await portsFree()));
 });
 afterAll(async () => {

@@ -14,15 +14,18 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer, Agent as TlsAgent, request as tlsRequest } from "node:https";
+import type { AddressInfo } from "node:net";
 import { problem, problemResponse } from "../../src/api/problem.ts";
 import { HOST } from "./layout.ts";
 
 export interface ReplicaPort {
+  readonly port: number;
   close(): Promise<void>;
 }
 
 export interface ReplicaPortOptions {
   readonly name: string;
+  /** 0 lets the system choose. */
   readonly port: number;
   readonly routerPort: number;
   readonly tls?: { readonly key: string; readonly certificate: string };
@@ -108,6 +111,7 @@ export async function openReplicaPort(options: ReplicaPortOptions): Promise<Repl
     server.listen(options.port, HOST, resolve);
   });
   return {
+    port: (server.address() as AddressInfo).port,
     close: () =>
       new Promise((resolve) => {
         agent.destroy();

@@ -1,11 +1,17 @@
 /** The event log: appended through consensus, read back as it was written. */
-import { type EventSubmission, eventListParameters, eventSubmission } from "../../api/events.ts";
+import {
+  type EventSubmission,
+  eventListParameters,
+  eventPosition,
+  eventSubmission,
+} from "../../api/events.ts";
 import { type Problem, problem } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
 import { compactJson, ITEM_BYTES_MAX, invalidBody, readJson } from "../body.ts";
+import type { Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route, streamedAnswer } from "../context.ts";
 import * as declared from "../declarations/events.ts";
-import { clientKey, command, expectOutcome, refusal, replayHeader } from "../requests.ts";
+import { clientKey, command, expectOutcome, refusal, replayHeader, waitMs } from "../requests.ts";
 
 const ROUTE = "POST /events";
 
@@ -19,23 +25,27 @@ async function append(context: RequestContext): Promise<Response | Problem> {
   if (!body.ok) return failed(body.problem);
   const submitted = validate(eventSubmission, body.value);
   if (!submitted.ok) return failed(submitted.problem);
-  const [kind] = Object.keys(submitted.value.event.Critical ?? {});
-  if (kind === undefined) {
-    return failed(
-      problem("not-available", "Ephemeral events are not available in this version; Critical ones are"),
-    );
-  }
+  const type = submitted.value.event.Critical === undefined ? "Ephemeral" : "Critical";
+  const [kind = ""] = Object.keys(submitted.value.event[type] ?? {});
   // Only what was looked at above is kept.
   const text = compactJson(body.bytes, (value) => {
-    const { Critical = {} } = (value as EventSubmission).event;
-    return { Critical: { [kind]: Critical[kind] } };
+    const { [type]: kinds = {} } = (value as EventSubmission).event;
+    return { [type]: { [kind]: kinds[kind] } };
   });
   if (text === undefined) return failed(invalidBody("event is nested too deeply").problem);
+  if (type === "Ephemeral") return passOn(context, text);
   const key = await clientKey(context, ROUTE, body.bytes);
   if (!key.ok) return failed(key.problem);
   const { client_key } = key;
+  const { event_retention } = context.configuration;
   const applied = await context.cluster.propose(
-    command({ type: "append-event", kind, body: text, ...(client_key === undefined ? {} : { client_key }) }),
+    command({
+      type: "append-event",
+      kind,
+      body: text,
+      ...(event_retention === undefined ? {} : { retain: event_retention }),
+      ...(client_key === undefined ? {} : { client_key }),
+    }),
   );
   if (!applied.ok) return failed(applied.problem);
   const outcome = expectOutcome(applied.value.outcome, "event-appended");
@@ -50,17 +60,47 @@ async function append(context: RequestContext): Promise<Response | Problem> {
   );
 }
 
+async function passOn(context: RequestContext, event: string): Promise<Response | Problem> {
+  const told = await context.cluster.ephemeral({ event });
+  if (!told.ok) return failed(told.problem);
+  const message = "Event passed on to whoever listens now; it is not stored";
+  return answer(context, 200, { success: true, message, log_index: null });
+}
+
+/** A browser that resumes a stream repeats the address and says in a header where it was. */
+function resumedFrom(context: RequestContext, after: string | undefined): Result<string | undefined> {
+  const header = context.request.headers.get("last-event-id");
+  if (header === null || header === "") return { ok: true, value: after };
+  const position = validate(eventPosition, header);
+  if (position.ok) return position;
+  const detail = position.problem.detail.replace("the body", "the header Last-Event-ID");
+  return { ok: false, problem: problem("invalid-request", detail) };
+}
+
 async function list(context: RequestContext): Promise<Response | Problem> {
   const parameters = validate(eventListParameters, context.query);
   if (!parameters.ok) return parameters.problem;
-  const { consistency, after, limit } = parameters.value;
+  const { consistency, limit, include, wait } = parameters.value;
+  const follow = context.request.headers.get("accept")?.includes("text/event-stream") === true;
+  const from = follow
+    ? resumedFrom(context, parameters.value.after)
+    : { ok: true as const, value: parameters.value.after };
+  if (!from.ok) return from.problem;
+  const wait_ms = follow ? 0 : waitMs(context, wait);
   const read = await context.cluster.events({
     consistency,
-    ...(after === undefined ? {} : { after }),
+    ...(from.value === undefined ? {} : { after: from.value }),
     ...(limit === undefined ? {} : { limit }),
+    ...(include === undefined ? {} : { system: true }),
+    ...(wait_ms > 0 ? { wait_ms } : {}),
+    ...(follow ? { follow } : {}),
   });
   if (!read.ok) return read.problem;
-  return streamedAnswer(read.value);
+  if (read.value instanceof Response) return streamedAnswer(read.value);
+  return problem(
+    "events-compacted",
+    `some events behind after=${from.value} are no longer kept: ${read.value.detail}`,
+  );
 }
 
 export const eventRoutes: readonly Route[] = [

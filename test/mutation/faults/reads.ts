@@ -200,4 +200,13 @@ export const reads: readonly Mutation[] = [
     after: "",
     killer: test(RESUME, "resumes once: what it is woken to after another has led is no reign of its own"),
   },
+  {
+    id: "rounds-remembered",
+    traps: [43],
+    fault: "a leader remembers every round that it ever began",
+    file: "rounds.ts",
+    before: "    while ((this.#begun[0]?.at ?? now) < forgotten) this.#begun.shift();\n",
+    after: "",
+    killer: test("memory.test.ts", "a round is forgotten when it can no longer give a lease"),
+  },
 ];

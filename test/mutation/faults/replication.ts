@@ -185,4 +185,13 @@ export const replication: readonly Mutation[] = [
     after: "    this.#mayHaveLost",
     killer: test(TESTS, "begins anew with an empty window after it was a probe"),
   },
+  {
+    id: "overwritten-weighs",
+    traps: [43],
+    fault: "entries that were overwritten in memory go on weighing",
+    file: "log.ts",
+    before: "    this.#sizes.length = this.#tail.length;\n  }\n\n  #read(",
+    after: "  }\n\n  #read(",
+    killer: test("memory.test.ts", "an overwritten tail weighs nothing any more"),
+  },
 ];

@@ -212,4 +212,16 @@ export const snapshots: readonly Mutation[] = [
     after: "    this.#last = { term, index };",
     killer: test(TESTS, "writes everything that follows a snapshot together with it"),
   },
+  {
+    id: "configurations-remembered",
+    traps: [43],
+    fault: "configurations are remembered beyond what any snapshot may ask for",
+    file: "configurations.ts",
+    before: "    while ((this.#known[1]?.index ?? Number.POSITIVE_INFINITY) <= index) this.#known.shift();\n",
+    after: "",
+    killer: test(
+      "memory.test.ts",
+      "a configuration is forgotten when a snapshot ends behind the one that replaced it",
+    ),
+  },
 ];
