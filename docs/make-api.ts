@@ -133,7 +133,7 @@ function bodySection(schema: Schema): string {
 function operationSection(method: string, path: string, operation: Operation): string {
   const { summary, description, parameters = [], requestBody, responses } = operation;
   const own = parameters.filter((parameter) => parameter.in !== "path");
-  const body = requestBody?.content["application/json"]?.schema;
+  const [bodyType, body] = Object.entries(requestBody?.content ?? {})[0] ?? [];
   const answers = Object.entries(responses)
     .filter(
       ([, { content }]) =>
@@ -170,7 +170,9 @@ function operationSection(method: string, path: string, operation: Operation): s
             ),
           ),
         ]),
-    ...(body === undefined ? [] : [bodySection(body)]),
+    ...(body === undefined
+      ? []
+      : [bodyType === "application/json" ? bodySection(body.schema) : `Body: \`${bodyType}\``]),
     ["| answer | | body | headers |", "|---|---|---|---|", ...answers].join("\n"),
     `Problems: ${problems.join(" · ")}`,
   ].join("\n\n");

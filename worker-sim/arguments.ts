@@ -1,18 +1,26 @@
 /** The command line: which command, and what it was told. Everything unknown is a sentence, the usage, and exit code 2. */
 import { availableParallelism } from "node:os";
-import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
-import { DEFAULT_PORT, REPLICA_COUNTS, type ReplicaCount } from "./cluster/layout.ts";
+import type { ParseArgsOptionsConfig } from "node:util";
+import { DEFAULT_PORT, type ReplicaCount } from "./cluster/layout.ts";
 import { UsageProblem } from "./cluster/problem.ts";
+import { ROLES, type TokenOptions } from "./commands/token.ts";
+import {
+  CHOICE_OPTIONS,
+  type ClusterChoice,
+  choice,
+  parsed,
+  replicaCount,
+  required,
+  wholeNumber,
+} from "./flags.ts";
+import {
+  isRemoteCommand,
+  REMOTE_USAGE,
+  type RemoteInvocation,
+  remoteInvocation,
+} from "./remote-arguments.ts";
 
 export const FAULT_COMMANDS = ["stop", "start", "restart"] as const;
-
-/** Which local cluster is meant. */
-export interface ClusterChoice {
-  /** Of several running ones. */
-  readonly replicas: ReplicaCount | undefined;
-  /** Directory of the state of all local clusters; `.troika` in the project if absent. */
-  readonly state: string | undefined;
-}
 
 export type Invocation =
   | { readonly type: "help" }
@@ -28,11 +36,15 @@ export type Invocation =
       readonly threads: number;
     }
   | { readonly type: "pool" }
-  | (ClusterChoice & { readonly type: "status" })
+  | { readonly type: "deploy"; readonly args: readonly string[] }
+  | ({ readonly type: "token" } & TokenOptions)
+  | RemoteInvocation
+  | (ClusterChoice & { readonly type: "status"; readonly json: boolean })
   | (ClusterChoice & {
       readonly type: "fault";
       readonly action: (typeof FAULT_COMMANDS)[number];
       readonly replica: string;
+      readonly json: boolean;
     })
   | (ClusterChoice & {
       readonly type: "logs";
@@ -51,11 +63,14 @@ export const USAGE = `usage:
       --threads N                            proving threads, one per core by default
       --port N                               the router's, 8080 by default; replicas follow from N + 10
       --state DIR                            where state and logs are, .troika by default
-  npm run troika -- status                   replicas and workers of the running cluster
-  npm run troika -- stop|start|restart coordinator-2
+  npm run troika -- status [--json]          replicas and workers of the running cluster
+  npm run troika -- stop|start|restart coordinator-2 [--json]
   npm run troika -- logs coordinator-2 [-f] [--lines N]
                                              also: router, wrangler, pool
-  npm run troika -- pool                     a worker pool alone, for TROIKA_URL`;
+${REMOTE_USAGE}
+  npm run troika -- pool                     a worker pool alone, for TROIKA_URL
+  npm run deploy -- [wrangler's flags]       to Cloudflare, after the variables were read
+  npm run troika -- token NAME ROLE --file F a new token; F, for wrangler, gets its hash`;
 
 const START_OPTIONS = {
   replicas: { type: "string" },
@@ -67,9 +82,9 @@ const START_OPTIONS = {
   port: { type: "string" },
 } as const satisfies ParseArgsOptionsConfig;
 
-const CHOICE_OPTIONS = {
-  replicas: { type: "string" },
-  state: { type: "string" },
+const JSON_OPTIONS = {
+  ...CHOICE_OPTIONS,
+  json: { type: "boolean" },
 } as const satisfies ParseArgsOptionsConfig;
 
 const LOGS_OPTIONS = {
@@ -82,48 +97,6 @@ const PORT_MAX = 65_500;
 const THREADS_MAX = 256;
 const LINES_DEFAULT = 50;
 const LINES_MAX = 100_000;
-
-function wholeNumber(
-  flag: string,
-  text: string | undefined,
-  min: number,
-  max: number,
-  otherwise: number,
-): number {
-  if (text === undefined) return otherwise;
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw new UsageProblem(`--${flag} is "${text}", but it must be a whole number from ${min} to ${max}.`);
-}
-
-function replicaCount(text: string | undefined): ReplicaCount | undefined {
-  if (text === undefined) return undefined;
-  const found = REPLICA_COUNTS.find((count) => String(count) === text);
-  if (found === undefined) throw new UsageProblem(`--replicas is "${text}", but it must be 1, 3, 5 or 7.`);
-  return found;
-}
-
-function parsed<const Options extends ParseArgsOptionsConfig>(
-  args: readonly string[],
-  options: Options,
-  positionals: number,
-) {
-  let result: ReturnType<typeof parseArgs<{ options: Options; allowPositionals: true; allowNegative: true }>>;
-  try {
-    result = parseArgs({ args: [...args], options, allowPositionals: true, allowNegative: true });
-  } catch (error) {
-    // Node explains at length how to write an argument that begins with a dash; its first sentence says what is wrong.
-    const [sentence] = (error instanceof Error ? error.message : String(error)).split(/\. |\n/);
-    throw new UsageProblem(`${sentence?.replace(/\.$/, "")}.`);
-  }
-  const extra = result.positionals[positionals];
-  if (extra !== undefined) throw new UsageProblem(`"${extra}" is one argument too many.`);
-  return result;
-}
-
-function choice(values: { readonly replicas?: string; readonly state?: string }): ClusterChoice {
-  return { replicas: replicaCount(values.replicas), state: values.state };
-}
 
 function startInvocation(args: readonly string[], demo: boolean): Invocation {
   const { values } = parsed(args, START_OPTIONS, 0);
@@ -165,8 +138,8 @@ export function readArguments(argv: readonly string[]): Invocation {
     case "restart":
       return faultInvocation(command, args);
     case "status": {
-      const { values } = parsed(args, CHOICE_OPTIONS, 0);
-      return { type: "status", ...choice(values) };
+      const { values } = parsed(args, JSON_OPTIONS, 0);
+      return { type: "status", json: values.json ?? false, ...choice(values) };
     }
     case "logs": {
       const { values, positionals } = parsed(args, LOGS_OPTIONS, 1);
@@ -183,18 +156,38 @@ export function readArguments(argv: readonly string[]): Invocation {
     case "pool":
       parsed(args, {}, 0);
       return { type: "pool" };
+    case "deploy":
+      return { type: "deploy", args };
+    case "token": {
+      const options = { file: { type: "string" }, json: { type: "boolean" } } as const;
+      const { values, positionals } = parsed(args, options, 2);
+      const role = ROLES.find((one) => one === positionals[1]);
+      if (role === undefined) {
+        throw new UsageProblem(
+          `The role is ${JSON.stringify(positionals[1] ?? "")}, but it must be ${ROLES.join(", ")}.`,
+        );
+      }
+      return {
+        type: "token",
+        name: required(positionals[0], "whose token it is"),
+        role,
+        file: required(values.file, "with --file which file of secrets gets the token's hash"),
+        json: values.json ?? false,
+      };
+    }
     default:
+      if (isRemoteCommand(command)) return remoteInvocation(command, args);
       throw new UsageProblem(`There is no command "${command}".`);
   }
 }
 
 function faultInvocation(action: (typeof FAULT_COMMANDS)[number], args: readonly string[]): Invocation {
-  const { values, positionals } = parsed(args, CHOICE_OPTIONS, 1);
+  const { values, positionals } = parsed(args, JSON_OPTIONS, 1);
   const replica = requireName(positionals[0], `which replica to ${action}`);
   if (!/^coordinator-\d+$/.test(replica)) {
     throw new UsageProblem(
       `"${replica}" is no replica: they are called coordinator-1, coordinator-2 and so on.`,
     );
   }
-  return { type: "fault", action, replica, ...choice(values) };
+  return { type: "fault", action, replica, json: values.json ?? false, ...choice(values) };
 }

@@ -32,12 +32,42 @@ async function main(argv: readonly string[]): Promise<void> {
     }
     case "status": {
       const { showStatus } = await import("./commands/status.ts");
-      await showStatus(stateRoot(invocation.state), invocation.replicas);
+      await showStatus(stateRoot(invocation.state), invocation);
       return;
     }
     case "fault": {
       const { setFault } = await import("./commands/fault.ts");
       await setFault(stateRoot(invocation.state), invocation);
+      return;
+    }
+    case "submit":
+    case "watch": {
+      const { submit, watch } = await import("./commands/submit.ts");
+      if (invocation.type === "submit") await submit(stateRoot(invocation.state), invocation);
+      else await watch(stateRoot(invocation.state), invocation);
+      return;
+    }
+    case "tasks":
+    case "workers":
+    case "cluster":
+    case "events": {
+      const { showList } = await import("./commands/lists.ts");
+      await showList(stateRoot(invocation.state), invocation);
+      return;
+    }
+    case "smoke": {
+      const { smoke } = await import("./commands/smoke.ts");
+      await smoke(invocation);
+      return;
+    }
+    case "token": {
+      const { makeToken } = await import("./commands/token.ts");
+      makeToken(invocation);
+      return;
+    }
+    case "deploy": {
+      const { deploy } = await import("./commands/deploy.ts");
+      await deploy({ root, args: invocation.args });
       return;
     }
     case "logs": {

@@ -36,6 +36,9 @@ export const status = z
     applied_index: z.number(),
     first_log_index: z.number(),
     last_log_index: z.number(),
+    checkpoint_index: z
+      .number()
+      .describe("Everything up to this entry is in the tables; 0 before the first."),
     log_size: z.number(),
     partition_state: z.enum(["healthy", "recovering", "partitioned"]),
   })
@@ -60,12 +63,14 @@ export const circuitList = listOf(circuitView).meta({ id: "CircuitList" });
 export const circuitAnswer = circuitView
   .extend({ verifying_key: z.unknown().describe("In the form that snarkjs reads."), request_id: z.string() })
   .meta({ id: "CircuitAnswer" });
+export type CircuitAnswer = z.output<typeof circuitAnswer>;
 
 export const verdict = z.object({
   valid: z.boolean(),
   reason: z.string().optional().describe("Why it is not."),
   request_id: z.string(),
 });
+export type Verified = z.output<typeof verdict>;
 
 export const service = z.object({
   service: z.literal("troika"),
@@ -73,6 +78,7 @@ export const service = z.object({
   endpoints: z.array(z.string()),
   request_id: z.string(),
 });
+export type Service = z.output<typeof service>;
 export const alive = z.object({ status: z.literal("alive"), request_id: z.string() });
 export const readiness = z.object({
   ready: z.literal(true),
@@ -88,6 +94,7 @@ export const proofCheck = z.object({
     .array(z.string(), { error: "must be a list of decimal strings" })
     .max(100, { error: "must have at most 100 items" }),
 });
+export type ProofCheck = z.input<typeof proofCheck>;
 
 export const faultActions = ["stop", "start", "isolate", "heal", "reset", "degrade"] as const;
 export type FaultAction = (typeof faultActions)[number];

@@ -98,13 +98,13 @@ export const eventList = z
     last: z
       .string()
       .optional()
-      .describe("With `include=system`: the `after` to go on from; absent where there are no events."),
+      .describe("With `include=system` or `after=latest`: the `after` to go on from."),
   })
   .meta({ id: "EventList" });
 
 export interface EventList {
   readonly events: readonly unknown[];
   readonly count: number;
-  /** With the system's own events: the `after` to go on from. */
+  /** With the system's own events, or behind the latest: the `after` to go on from. */
   readonly last?: string;
 }

@@ -50,6 +50,15 @@ export const consistencyParameter = z
   .default("linearizable")
   .describe("stale: whatever the replica that is asked knows, without asking the others.");
 
+/** Several words where they stand in the address: `?status=failed,expired`. */
+export function wordsParameter<Word extends string>(words: readonly Word[]) {
+  const word = `(${words.join("|")})`;
+  return z
+    .string()
+    .regex(new RegExp(`^${word}(,${word}){0,19}$`), { error: `must be one of ${words.join(", ")}` })
+    .transform((text) => text.split(",") as Word[]);
+}
+
 const cursorSentence = "must be the next_cursor of an earlier page";
 
 /** A page of tasks goes on below the sequence of its last one. */

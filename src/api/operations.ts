@@ -16,6 +16,8 @@ export const operationState = z
     "PENDING: appended. REPLICATED: held by a majority. COMMITTED: applied. FAILED: this attempt was refused, the id is free.",
   );
 
+export type OperationState = z.output<typeof operationState>;
+
 /** Kept at most for so long. */
 const TTL_MS_MAX = 10 * 365 * 86_400_000;
 
@@ -82,6 +84,7 @@ export type OperationView = z.output<typeof operationView>;
 
 /** `GET /api/v1/operations/{id}` */
 export const operationFound = operationView.extend({ request_id: z.string() });
+export type OperationFound = z.output<typeof operationFound>;
 
 export const operationList = z.object({
   items: z.array(operationView),

@@ -8,7 +8,9 @@ import {
   taskCursorParameter,
   time,
   waitParameter,
+  wordsParameter,
 } from "./fields.ts";
+import type { ProblemBody } from "./problem.ts";
 
 export const taskStatuses = [
   "scheduled",
@@ -21,15 +23,18 @@ export const taskStatuses = [
   "expired",
 ] as const;
 export const taskStatus = z.enum(taskStatuses).meta({ id: "TaskStatus" });
+export type TaskStatus = z.output<typeof taskStatus>;
 
 /** Statuses that a task does not leave by itself. */
 export const endedStatuses: ReadonlySet<string> = new Set(["completed", "failed", "cancelled", "expired"]);
 
 export const DELAY_MS_MAX = 30 * 86_400_000;
 
-const deadline = z.iso
+const instant = z.iso
   .datetime({ offset: true, error: 'must be a time as RFC 3339 has it, like "2027-01-31T12:00:00Z"' })
   .transform((text) => Date.parse(text));
+
+const tag = z.string().min(1).max(64);
 
 /** Beside the circuit's own input. */
 export const submissionOptions = z.object({
@@ -39,7 +44,9 @@ export const submissionOptions = z.object({
     .min(-100)
     .max(100)
     .default(0)
-    .describe("Higher goes first. A point is worth a minute of waiting."),
+    .describe(
+      "Higher goes first. A point is worth a minute of waiting; between circuits, a second of a prover's time.",
+    ),
   max_attempts: z.number().int().min(1).max(100).optional().describe("Attempts that may be spent in all."),
   max_runtime_ms: z
     .number()
@@ -48,9 +55,9 @@ export const submissionOptions = z.object({
     .max(86_400_000)
     .optional()
     .describe("An attempt that takes longer is spent and ends."),
-  tags: z.array(z.string().min(1).max(64)).max(16).optional().describe("For the client's own use."),
+  tags: z.array(tag).max(16).optional().describe("For the client's own use."),
   delay_ms: z.number().int().min(0).max(DELAY_MS_MAX).optional().describe("Not handed out for so long."),
-  deadline: deadline
+  deadline: instant
     .optional()
     .describe("A task without a proof by then expires. Milliseconds count, finer parts do not."),
 });
@@ -75,6 +82,75 @@ export const submission = z
   })
   .meta({ id: "Submission" });
 export type Submission = z.output<typeof submission>;
+
+export const BATCH_ITEMS_MAX = 500;
+
+/** Each item is looked at by itself: see {@link batchItem}. */
+export const batch = z.object({ items: z.array(z.unknown()).min(1).max(BATCH_ITEMS_MAX) });
+
+export const batchItem = submissionOptions.extend({
+  circuit: identifier,
+  input: z.unknown().nonoptional().describe("As the circuit's own route takes it."),
+});
+export type BatchItem = z.input<typeof batchItem>;
+
+/** What a batch should be, item by item. */
+export const batchRequest = z.object({ items: z.array(batchItem).min(1).max(BATCH_ITEMS_MAX) });
+
+const batchResult = z.union([
+  z.object({ index: z.number(), status: z.union([taskStatus, z.literal("cached")]), task_id: z.uuid() }),
+  z.object({ index: z.number(), problem: z.record(z.string(), z.unknown()) }),
+]);
+export const batchSubmitted = z.object({ items: z.array(batchResult), request_id: z.string() });
+export interface BatchSubmitted {
+  readonly items: readonly (
+    | { readonly index: number; readonly status: TaskStatus | "cached"; readonly task_id: string }
+    | { readonly index: number; readonly problem: ProblemBody }
+  )[];
+  readonly request_id: string;
+}
+
+const condition = z.object({
+  status: z.union([taskStatus, z.array(taskStatus).min(1)]).optional(),
+  circuit: identifier.optional(),
+  worker_id: identifier.optional().describe("Holds the task or ever held it."),
+  tag: tag.optional(),
+  created_before: instant.optional(),
+});
+
+/** Tasks that one request changes at most. */
+export const BULK_TASKS_MAX = 10_000;
+
+export const bulkRequest = z
+  .object({
+    action: z.enum(["cancel", "retry"]),
+    filter: condition.describe("All of it must apply. Of these tasks, those that the action can be done to."),
+    dry_run: z.boolean().default(false).describe("Counts them and changes nothing."),
+    expected_count: z
+      .number()
+      .int()
+      .min(0)
+      .optional()
+      .describe("Nothing is changed if they are not so many."),
+  })
+  .refine(
+    ({ filter, expected_count, dry_run }) =>
+      dry_run || expected_count !== undefined || Object.values(filter).some((value) => value !== undefined),
+    { path: ["filter"], error: "must have a condition, where expected_count is not given" },
+  );
+export type BulkRequest = z.input<typeof bulkRequest>;
+
+export const bulkDone = z.object({
+  success: z.literal(true),
+  action: z.enum(["cancel", "retry"]),
+  dry_run: z.boolean(),
+  matched: z.number().describe("When they were counted."),
+  changed: z.number(),
+  skipped: z.number().describe("Had changed by themselves in between."),
+  remaining: z.number().describe("More than one request changes: repeat it."),
+  request_id: z.string(),
+});
+export type BulkDone = z.output<typeof bulkDone>;
 
 /** Groth16 over BN254 in the form that snarkjs writes and verifies. */
 export const groth16Proof = z
@@ -149,11 +225,19 @@ export interface List<Item> {
 
 export const taskParameters = z.object({ consistency: consistencyParameter, wait: waitParameter.optional() });
 
+/** The files that `snarkjs groth16 verify verification_key.json public.json proof.json` takes. */
+export const proofFiles = ["proof", "public", "verification_key"] as const;
+
+export const proofParameters = taskParameters.extend({
+  file: z.enum(proofFiles, { error: `must be one of ${proofFiles.join(", ")}` }).default("proof"),
+});
+
 export const taskListParameters = z.object({
   consistency: consistencyParameter,
-  status: taskStatus.optional(),
+  status: wordsParameter(taskStatuses).optional().describe("One or several, separated by commas."),
   circuit: identifier.optional(),
-  worker_id: identifier.optional(),
+  worker_id: identifier.optional().describe("Holds the task or ever held it."),
+  tag: tag.optional(),
   limit: limitParameter.optional(),
   cursor: taskCursorParameter.optional(),
 });

@@ -6,9 +6,9 @@
 import type { ClientOptions } from "./client.ts";
 import { ClientError, errorFrom } from "./errors.ts";
 
-const RETRY_FOR_MS = 15_000;
-const PAUSE_MS_FIRST = 100;
-const PAUSE_MS_MAX = 2_000;
+export const RETRY_FOR_MS = 15_000;
+export const PAUSE_MS_FIRST = 100;
+export const PAUSE_MS_MAX = 2_000;
 /** Beyond what the router itself takes for an answer. */
 const ANSWER_MS = 10_000;
 
@@ -20,6 +20,8 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>;
   /** What the far side may take on purpose: a long poll. */
   readonly wait_ms?: number;
+  /** The body may come in for as long as it likes: only the answer's beginning is waited for. */
+  readonly streamed?: boolean;
   /** Which answers outside 2xx are no errors. */
   readonly accept?: (response: Response) => boolean;
   readonly signal?: AbortSignal | undefined;
@@ -36,7 +38,7 @@ function addresses(options: ClientOptions): readonly string[] {
   return list;
 }
 
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     const abort = (): void => {
@@ -51,13 +53,23 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   });
 }
 
+/** Aborts after `ms`, unless it is cleared before: `AbortSignal.timeout` would cut the body as well. */
+function untilCleared(ms: number): { readonly signal: AbortSignal; readonly clear: () => void } {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new Error(`no answer within ${ms} ms`)), ms);
+  return { signal: controller.signal, clear: () => clearTimeout(timer) };
+}
+
 export function createChannel(options: ClientOptions): Channel {
   const urls = addresses(options);
   const send = options.fetch ?? fetch;
   let favourite = 0;
 
   async function attempt(url: string, call: Call): Promise<Response | ClientError> {
-    const timeout = AbortSignal.timeout((call.wait_ms ?? 0) + ANSWER_MS);
+    const timeout_ms = (call.wait_ms ?? 0) + ANSWER_MS;
+    const { signal: timeout, clear } = call.streamed
+      ? untilCleared(timeout_ms)
+      : { signal: AbortSignal.timeout(timeout_ms), clear: undefined };
     const signal = call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal]);
     try {
       const response = await send(`${url}${call.path}`, {
@@ -70,9 +82,11 @@ export function createChannel(options: ClientOptions): Channel {
         ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
         signal,
       });
+      clear?.();
       if (response.ok || call.accept?.(response)) return response;
       return await errorFrom(response);
     } catch (cause) {
+      clear?.();
       call.signal?.throwIfAborted();
       return new ClientError({
         code: "unreachable",

@@ -1,10 +1,32 @@
 /** What the client offers. Every method throws `ClientError` and nothing else, unless the caller's signal aborts it. */
-import type { FaultAction, Health, Status } from "../api/cluster.ts";
-import type { Appended, CriticalEvent, EventList } from "../api/events.ts";
+import type {
+  CircuitAnswer,
+  CircuitView,
+  FaultAction,
+  Health,
+  ProofCheck,
+  Service,
+  Status,
+  Verified,
+} from "../api/cluster.ts";
+import type { Appended, CriticalEvent, EphemeralEvent, EventList } from "../api/events.ts";
+import type { ClusterView, LeaderTransferred, MemberAddition, MemberChanged } from "../api/members.ts";
+import type {
+  OperationAnswer,
+  OperationFound,
+  OperationState,
+  OperationSubmission,
+  OperationView,
+} from "../api/operations.ts";
 import type {
   AttemptView,
+  BatchItem,
+  BatchSubmitted,
+  BulkDone,
+  BulkRequest,
   List,
   MerkleSubmission,
+  proofFiles,
   Submission,
   TaskAnswer,
   TaskChanged,
@@ -50,9 +72,11 @@ export interface WriteOptions extends CallOptions {
 }
 
 export interface TaskFilter extends ReadOptions {
+  /** One or several, separated by commas. */
   readonly status?: string;
   readonly circuit?: string;
   readonly worker_id?: string;
+  readonly tag?: string;
   readonly limit?: number;
   readonly cursor?: string;
 }
@@ -68,8 +92,15 @@ export interface TaskCalls {
   cancel(task_id: string, options?: CallOptions): Promise<TaskChanged>;
   /** A task that ended without a proof waits again, with one more attempt; one that waits for its time is due. */
   retry(task_id: string, options?: CallOptions): Promise<TaskChanged>;
-  /** The proof alone, in snarkjs' form. */
-  proof(task_id: string, options?: ReadOptions): Promise<unknown>;
+  /** Up to 500 at once, of any circuits; each item has its own result. */
+  batch(items: readonly BatchItem[], options?: WriteOptions): Promise<BatchSubmitted>;
+  /** Cancels or retries whatever a filter finds: up to 10,000 tasks, then `remaining` says how many there still are. */
+  bulk(request: BulkRequest, options?: CallOptions): Promise<BulkDone>;
+  /** The proof alone, in snarkjs' form, or what else snarkjs needs to verify it. */
+  proof(
+    task_id: string,
+    options?: ReadOptions & { readonly file?: (typeof proofFiles)[number] },
+  ): Promise<unknown>;
   /** Until the task has ended, or `timeout_ms` (60 s) is over: then the task as it stands is returned. */
   wait(task_id: string, options?: ReadOptions & { readonly timeout_ms?: number }): Promise<TaskAnswer>;
 }
@@ -96,15 +127,111 @@ export interface WorkerCalls {
   ): Promise<List<WorkerView>>;
 }
 
-export interface EventCalls {
-  append(event: CriticalEvent, options?: WriteOptions): Promise<Appended>;
-  list(options?: ReadOptions & { readonly after?: number; readonly limit?: number }): Promise<EventList>;
+export interface EventsOptions extends ReadOptions {
+  /** Behind which to begin: a `seq`, the id of an event, or `latest`; where absent, with the oldest that is kept. */
+  readonly after?: number | string;
+  /** With the system's own events. */
+  readonly include?: "system";
 }
 
+/** The system's own event, as `{System: {name: body}}`. */
+export interface SystemEvent {
+  readonly System: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+export interface StreamedEvent {
+  /** The `after` to go on from; absent of what is in no log and cannot be asked for again. */
+  readonly id?: string;
+  /** Numbers beyond 2^53 are exact in `text` only. */
+  readonly event: CriticalEvent | EphemeralEvent | SystemEvent;
+  /** As it was submitted. */
+  readonly text: string;
+}
+
+export interface EventCalls {
+  append(event: CriticalEvent | EphemeralEvent, options?: WriteOptions): Promise<Appended>;
+  /** `wait`, in seconds: for something to be there. */
+  list(options?: EventsOptions & { readonly limit?: number; readonly wait?: number }): Promise<EventList>;
+  /**
+   * Every event, then those to come, without an end: a connection that is cut is resumed where it was, so that each
+   * arrives once and in order. Throws `events-compacted` where some are no longer kept, and what any other call throws
+   * when it has not come back for `retry_for_ms`.
+   */
+  stream(options?: EventsOptions): AsyncGenerator<StreamedEvent, never>;
+}
+
+/** What a handler is given. */
+export interface CommittedOperation {
+  readonly operation_id: string;
+  readonly type: string;
+  /** Absent of one that is no longer kept. */
+  readonly payload?: unknown;
+  readonly log_index: number;
+  readonly term: number;
+}
+
+export interface OperationFilter extends ReadOptions {
+  readonly state?: OperationState;
+  /** A log index. */
+  readonly after?: number;
+  readonly limit?: number;
+}
+
+export interface OperationCalls {
+  /**
+   * Repeats itself until it is COMMITTED, or returns what is known when `retry_for_ms` is over. With `wait`, in seconds,
+   * it returns what is known by then. Throws `operation-failed` where this attempt was refused.
+   */
+  put(
+    operation_id: string,
+    operation: OperationSubmission,
+    options?: CallOptions & { readonly wait?: number },
+  ): Promise<OperationAnswer>;
+  get(operation_id: string, options?: ReadOptions): Promise<OperationFound>;
+  list(filter?: OperationFilter): Promise<List<OperationView>>;
+  /** All of them, in the order of the log. */
+  export(options?: ReadOptions): AsyncGenerator<OperationView, void>;
+  /**
+   * Every operation that was committed behind log index `after`, then those to come, each once and in the order of the
+   * log. Whoever keeps the `log_index` of the last one that took effect, together with that effect, and goes on behind it
+   * after a crash, gives effect to each exactly once.
+   */
+  committed(options: CallOptions & { readonly after: number }): AsyncGenerator<CommittedOperation, never>;
+  /** Runs `handler` on each, one after the other. Rejects with what it throws. */
+  handle(
+    handler: (operation: CommittedOperation) => Promise<void>,
+    options: CallOptions & { readonly after: number },
+  ): Promise<never>;
+}
+
+export interface CircuitCalls {
+  list(options?: CallOptions): Promise<List<CircuitView>>;
+  /** With its verifying key. */
+  get(circuit: string, options?: CallOptions): Promise<CircuitAnswer>;
+  verify(check: ProofCheck, options?: CallOptions): Promise<Verified>;
+}
+
+/** Who takes part. Changing it is the operator's. */
+export interface ClusterCalls {
+  /** As the leader sees it. */
+  get(options?: CallOptions): Promise<ClusterView>;
+  /** A learner: it receives the log and does not vote until it is promoted. */
+  add(member: MemberAddition, options?: CallOptions): Promise<MemberChanged>;
+  promote(node_id: string, options?: CallOptions): Promise<MemberChanged>;
+  /** Waits for what it has begun; `removal-unsafe` where the rest could not go on without it. */
+  remove(node_id: string, options?: CallOptions): Promise<MemberChanged>;
+  transferLeadership(to?: string, options?: CallOptions): Promise<LeaderTransferred>;
+}
+
+/** All routes at the addresses that were given; at one replica's own where these end in `/replicas/coordinator-2`. */
 export interface Client {
   readonly tasks: TaskCalls;
   readonly workers: WorkerCalls;
   readonly events: EventCalls;
+  readonly operations: OperationCalls;
+  readonly circuits: CircuitCalls;
+  readonly cluster: ClusterCalls;
+  service(options?: CallOptions): Promise<Service>;
   /** The cluster's health, or one replica's. Answers also when it is `unhealthy`; throws for a stopped replica. */
   health(replica?: string, options?: CallOptions): Promise<Health>;
   status(replica?: string, options?: CallOptions): Promise<Status>;

@@ -4,35 +4,13 @@ import { WAIT_S_MAX } from "../api/fields.ts";
 import { endedStatuses, type TaskAnswer } from "../api/tasks.ts";
 import { type Call, createChannel } from "./channel.ts";
 import type { CallOptions, Client, ClientOptions, ReadOptions, WriteOptions } from "./client.ts";
-import { ClientError } from "./errors.ts";
+import { followEvents } from "./event-stream.ts";
+import { operationCalls } from "./operations.ts";
+import { at, json, query } from "./paths.ts";
 
 const WAIT_TIMEOUT_MS = 60_000;
-
-function query(parameters: Readonly<Record<string, string | number | undefined>>): string {
-  const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters)) {
-    if (value !== undefined) search.set(name, String(value));
-  }
-  return search.size === 0 ? "" : `?${search}`;
-}
-
-function at(path: TemplateStringsArray, ...parts: readonly string[]): string {
-  return String.raw({ raw: path }, ...parts.map(encodeURIComponent));
-}
-
-async function json<Body>(response: Response): Promise<Body> {
-  try {
-    return (await response.json()) as Body;
-  } catch (cause) {
-    throw new ClientError({
-      code: "unexpected-answer",
-      status: response.status,
-      message: `${response.url} answered ${response.status} with a body that is not JSON`,
-      retryable: true,
-      cause,
-    });
-  }
-}
+/** A removal lets the member finish first. */
+const REMOVAL_MS = 40_000;
 
 /** Health answers 503 when it is `unhealthy`; a stopped replica's 503 is a problem. */
 function isHealth(response: Response): boolean {
@@ -84,7 +62,13 @@ export function createClient(options: ClientOptions): Client {
       attempts: (task_id, options = {}) =>
         get(at`/api/v1/tasks/${task_id}/attempts` + query({ consistency: options.consistency }), options),
       proof: (task_id, options = {}) =>
-        get(at`/api/v1/tasks/${task_id}/proof` + query({ consistency: options.consistency }), options),
+        get(
+          at`/api/v1/tasks/${task_id}/proof` +
+            query({ consistency: options.consistency, file: options.file }),
+          options,
+        ),
+      batch: (items, options) => create("/api/v1/tasks/batch", { items }, options),
+      bulk: async (request, options) => json(await post("/api/v1/tasks/bulk", request, options)),
       cancel: async (task_id, options) =>
         json(await post(at`/api/v1/tasks/${task_id}/cancel`, undefined, options)),
       retry: async (task_id, options) =>
@@ -129,9 +113,32 @@ export function createClient(options: ClientOptions): Client {
     },
     events: {
       append: (event, options) => create("/events", { event }, options),
-      list: ({ after, limit, consistency, ...options } = {}) =>
-        get(`/events${query({ after, limit, consistency })}`, options),
+      list: ({ after, limit, include, wait, consistency, ...options } = {}) =>
+        get(`/events${query({ after, limit, include, wait, consistency })}`, options, {
+          wait_ms: (wait ?? 0) * 1_000,
+        }),
+      stream: (options) => followEvents(channel, options),
     },
+    operations: operationCalls(channel, options),
+    circuits: {
+      list: (options) => get("/api/v1/circuits", options),
+      get: (circuit, options) => get(at`/api/v1/circuits/${circuit}`, options),
+      verify: async (check, options) => json(await post("/api/v1/proofs/verify", check, options)),
+    },
+    cluster: {
+      get: (options) => get("/api/v1/cluster", options),
+      add: async (member, options) => json(await post("/api/v1/cluster/members", member, options)),
+      promote: async (node_id, options) =>
+        json(await post(at`/api/v1/cluster/members/${node_id}/promote`, undefined, options)),
+      async remove(node_id, { signal, retry_for_ms } = {}) {
+        const path = at`/api/v1/cluster/members/${node_id}`;
+        const wait_ms = REMOVAL_MS;
+        return json(await channel({ method: "DELETE", path, wait_ms, signal, retry_for_ms }));
+      },
+      transferLeadership: async (to, options) =>
+        json(await post("/api/v1/cluster/leader/transfer", to === undefined ? {} : { to }, options)),
+    },
+    service: (options) => get("/", options),
     health: (replica, options) =>
       get(replicaPath(replica, "/health"), { retry_for_ms: 0, ...options }, { accept: isHealth }),
     status: (replica, options) => get(replicaPath(replica, "/status"), { retry_for_ms: 0, ...options }),

@@ -103,7 +103,9 @@ const REPEATS_HARMLESSLY: ReadonlySet<Command["type"]> = new Set([
   "start-leases",
   "expire-lease",
   "set-worker-state",
+  "import-line",
   "advance-tasks",
+  "forget-tasks",
 ]);
 
 function keyOf({ scope, key }: ClientKey): string {

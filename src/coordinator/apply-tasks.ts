@@ -2,7 +2,18 @@
  * Tasks from outside their leases: submitted, one per task id and per content; due, expired, cancelled, retried.
  */
 import { hasEnded, isWaiting } from "./attempts.ts";
-import type { AdvanceTasks, CancelTask, EntryPlace, Outcome, RetryTask, SubmitTask } from "./commands.ts";
+import type {
+  AdvanceTasks,
+  CancelTask,
+  ChangeTasks,
+  EntryPlace,
+  ForgetTasks,
+  Outcome,
+  Refused,
+  RetryTask,
+  SubmitBatch,
+  SubmitTask,
+} from "./commands.ts";
 import { cancel, expire, fallDue, retry } from "./interventions.ts";
 import { refused } from "./outcomes.ts";
 import type { TaskRecord } from "./records.ts";
@@ -10,8 +21,26 @@ import type { State } from "./state.ts";
 
 /** Tasks that one command may change. */
 export const CHANGED_MAX = 500;
+/** Inputs that are read to forget their tasks. */
+const FORGOTTEN_BYTES_MAX = 4 * 1024 * 1024;
 
-export function submitTask(state: State, { task }: SubmitTask, { index }: EntryPlace): Outcome {
+type Submitted = Extract<Outcome, { readonly type: "submitted" }>;
+
+export function submitBatch(state: State, { items }: SubmitBatch, place: EntryPlace): Outcome {
+  return {
+    type: "batch-submitted",
+    items: items.map(({ index, task }) => {
+      const { task_id, cached, status } = submitTask(state, { task }, place);
+      return { index, task_id, cached, status };
+    }),
+  };
+}
+
+export function submitTask(
+  state: State,
+  { task }: Pick<SubmitTask, "task">,
+  { index }: EntryPlace,
+): Submitted {
   const same = state.task(task.task_id);
   if (same !== undefined)
     return { type: "submitted", task_id: same.task_id, cached: false, status: same.status };
@@ -24,7 +53,7 @@ export function submitTask(state: State, { task }: SubmitTask, { index }: EntryP
   state.putTask({
     v: 1,
     ...fields,
-    sequence: index,
+    sequence: state.nextSequence(index),
     status,
     created_at: state.now,
     ...(delay_ms > 0 ? { not_before: state.now + delay_ms } : {}),
@@ -37,23 +66,46 @@ export function submitTask(state: State, { task }: SubmitTask, { index }: EntryP
   return { type: "submitted", task_id: task.task_id, cached: false, status };
 }
 
-/** Cancelling what is cancelled changes nothing. */
 export function cancelTask(state: State, { task_id }: CancelTask): Outcome {
+  return outcomeOf(cancelOne(state, task_id));
+}
+
+export function retryTask(state: State, { task_id }: RetryTask): Outcome {
+  return outcomeOf(retryOne(state, task_id));
+}
+
+export function changeTasks(state: State, { action, task_ids }: ChangeTasks): Outcome {
+  const change = action === "cancel" ? cancelOne : retryOne;
+  const changed = task_ids.slice(0, CHANGED_MAX).filter((task_id) => {
+    const done = change(state, task_id);
+    return !("code" in done) && done.changed;
+  }).length;
+  return { type: "tasks-changed", changed, skipped: task_ids.length - changed };
+}
+
+/** A task as it is afterwards. */
+interface Changed {
+  readonly task: TaskRecord;
+  readonly changed: boolean;
+}
+
+/** Cancelling what is cancelled changes nothing. */
+function cancelOne(state: State, task_id: string): Changed | Refused {
   const task = state.task(task_id);
   if (task === undefined) return taskNotFound();
-  if (task.status === "cancelled") return changed(task);
+  if (task.status === "cancelled") return { task, changed: false };
   if (hasEnded(task.status))
     return refused("task-conflict", `task ${task_id} is ${task.status} and cannot be cancelled any more`);
   return put(state, cancel(task, state.now));
 }
 
 /** Retrying what may be handed out at once changes nothing. */
-export function retryTask(state: State, { task_id }: RetryTask): Outcome {
+function retryOne(state: State, task_id: string): Changed | Refused {
   const task = state.task(task_id);
   if (task === undefined) return taskNotFound();
   if (isWaiting(task.status)) {
     const delayed = task.status === "scheduled" || (task.not_before ?? 0) > state.now;
-    return delayed ? put(state, retry(task, state.now)) : changed(task);
+    return delayed ? put(state, retry(task, state.now)) : { task, changed: false };
   }
   if (!hasEnded(task.status) || task.status === "completed")
     return refused("task-conflict", `task ${task_id} is ${task.status}: there is nothing to retry`);
@@ -64,6 +116,23 @@ export function retryTask(state: State, { task_id }: RetryTask): Outcome {
   }
   state.put("content", task.content_hash, { v: 1, task_id });
   return put(state, retry(task, state.now));
+}
+
+/** Those that ended first go first. A task that was retried since has ended later, or not yet. */
+export function forgetTasks(state: State, { ended_before, limit }: ForgetTasks): Outcome {
+  let bytes = 0;
+  for (let left = Math.min(limit, CHANGED_MAX); left > 0 && bytes < FORGOTTEN_BYTES_MAX; left--) {
+    const { first } = state.ended;
+    if (first === undefined || first.at >= ended_before) break;
+    state.ended.dropFirst();
+    const task = state.task(first.task_id);
+    bytes += task?.input_bytes ?? 0;
+    if (task === undefined || !hasEnded(task.status) || task.completed_at !== first.at) continue;
+    if (state.get("content", task.content_hash)?.task_id === task.task_id)
+      state.delete("content", task.content_hash);
+    state.delete("tasks", task.task_id);
+  }
+  return { type: "done" };
 }
 
 /** Those due first go first; how many there still are shows in the state. */
@@ -96,15 +165,17 @@ export function holderOf(
   return first.status === "completed" || !hasEnded(first.status) ? first : undefined;
 }
 
-function put(state: State, task: TaskRecord): Outcome {
+function put(state: State, task: TaskRecord): Changed {
   state.putTask(task);
-  return changed(task);
+  return { task, changed: true };
 }
 
-function changed({ task_id, status }: TaskRecord): Outcome {
+function outcomeOf(done: Changed | Refused): Outcome {
+  if ("code" in done) return done;
+  const { task_id, status } = done.task;
   return { type: "task-changed", task_id, status };
 }
 
-function taskNotFound(): Outcome {
+function taskNotFound(): Refused {
   return refused("task-not-found", "Task not found");
 }

@@ -38,6 +38,11 @@ export function spends(attempt: AttemptRecord): boolean {
   return attempt.outcome !== undefined && SPENDING.has(attempt.outcome);
 }
 
+/** Whether it took a prover's time until it ended, with a proof or without. */
+export function wasWork(attempt: AttemptRecord): boolean {
+  return attempt.outcome === "completed" || spends(attempt);
+}
+
 export function countsAsFailedAssignment(outcome: AttemptOutcome): boolean {
   return SPENDING.has(outcome) || LOSING.has(outcome);
 }

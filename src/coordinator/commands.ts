@@ -3,11 +3,12 @@
  * decides is decided before a command is proposed and stands in it: applying is a function of state, command and
  * entry alone. Commands carry a version, so that an old log replays under new code to the same state.
  */
+import type { ExportLine } from "./export.ts";
 import type { AttemptRecord, Instant, OperationRecord, TaskRecord, WorkerRecord } from "./records.ts";
 
 interface CommandBase {
   /** Which meaning its type has: `versions.ts` knows them. */
-  readonly v: 1 | 2;
+  readonly v: 1 | 2 | 3;
   /** Repeating a command under the same id within 60 s of entry time changes nothing and gives the first answer. */
   readonly id: string;
 }
@@ -48,6 +49,13 @@ export interface SubmitTask extends CommandBase {
   };
   readonly client_key?: ClientKey;
 }
+/** Several submissions in one entry, each as if it came alone. */
+export interface SubmitBatch extends CommandBase {
+  readonly type: "submit-batch";
+  /** `index`: its place in the client's list, repeated in the outcome. */
+  readonly items: readonly { readonly index: number; readonly task: SubmitTask["task"] }[];
+  readonly client_key?: ClientKey;
+}
 /** Ends a task that is still open, whoever works on it. */
 export interface CancelTask extends CommandBase {
   readonly type: "cancel-task";
@@ -57,6 +65,19 @@ export interface CancelTask extends CommandBase {
 export interface RetryTask extends CommandBase {
   readonly type: "retry-task";
   readonly task_id: string;
+}
+/** The same to several tasks; one to which it cannot be done any more is passed over. */
+export interface ChangeTasks extends CommandBase {
+  readonly type: "change-tasks";
+  readonly action: TaskAction;
+  readonly task_ids: readonly string[];
+}
+export type TaskAction = "cancel" | "retry";
+/** Proposed by the leader: so many of the tasks that had ended before are forgotten, and their contents with them. */
+export interface ForgetTasks extends CommandBase {
+  readonly type: "forget-tasks";
+  readonly ended_before: Instant;
+  readonly limit: number;
 }
 /** Proposed by the leader: of the tasks whose delay or whose time is over, so many become pending or expire. */
 export interface AdvanceTasks extends CommandBase {
@@ -145,6 +166,14 @@ export interface AppendEvent extends CommandBase {
   readonly retain?: number;
   readonly client_key?: ClientKey;
 }
+/** One line of an export of another group. Of a line that was taken in before nothing is taken in again. */
+export interface ImportLine extends CommandBase {
+  readonly type: "import-line";
+  readonly export_id: string;
+  /** Counted from 1. */
+  readonly line: number;
+  readonly item: ExportLine;
+}
 /** Where the platform was asked to run a replica. */
 export interface DescribeMember extends CommandBase {
   readonly type: "describe-member";
@@ -167,6 +196,9 @@ export interface PutOperation extends CommandBase {
 
 export type Command =
   | SubmitTask
+  | SubmitBatch
+  | ChangeTasks
+  | ForgetTasks
   | CancelTask
   | RetryTask
   | AdvanceTasks
@@ -183,7 +215,8 @@ export type Command =
   | RemoveWorker
   | AppendEvent
   | PutOperation
-  | DescribeMember;
+  | DescribeMember
+  | ImportLine;
 
 type Body<C> = C extends Command ? Omit<C, "v" | "id"> : never;
 /** What is to be done, before whoever proposes it gives it an id. */
@@ -200,6 +233,8 @@ export interface LeaseGrant {
   readonly blinding: string;
   readonly public_inputs: readonly string[];
   readonly granted_at: Instant;
+  /** Known to the leader alone, which adds it when it answers. */
+  readonly expires_at?: Instant;
   readonly max_runtime_ms?: number;
 }
 
@@ -213,12 +248,26 @@ export type RefusalCode =
   | "lease-superseded"
   | "proof-mismatch"
   | "idempotency-key-reused"
-  | "operation-id-reused";
+  | "operation-id-reused"
+  | "group-not-empty"
+  | "import-gap"
+  | "import-invalid"
+  | "import-in-progress";
 
 export interface Refused {
   readonly type: "refused";
   readonly code: RefusalCode;
   readonly detail: string;
+}
+
+export interface BatchOutcome {
+  readonly type: "batch-submitted";
+  readonly items: readonly {
+    readonly index: number;
+    readonly task_id: string;
+    readonly cached: boolean;
+    readonly status: TaskRecord["status"];
+  }[];
 }
 
 export type Outcome =
@@ -228,6 +277,8 @@ export type Outcome =
       readonly cached: boolean;
       readonly status: TaskRecord["status"];
     }
+  | BatchOutcome
+  | { readonly type: "tasks-changed"; readonly changed: number; readonly skipped: number }
   /** Cancelled or retried by hand; `status` is what it is now. */
   | { readonly type: "task-changed"; readonly task_id: string; readonly status: TaskRecord["status"] }
   | { readonly type: "registered"; readonly created: boolean; readonly leases: readonly LeaseGrant[] }
@@ -258,6 +309,8 @@ export type Outcome =
       /** Why it failed. */
       readonly error?: string;
     }
+  /** So many lines of the export are here; `done`: all. */
+  | { readonly type: "imported"; readonly lines: number; readonly done: boolean }
   | { readonly type: "done" }
   | Refused;
 

@@ -14,14 +14,24 @@ import {
   releaseLease,
   startLeases,
 } from "./apply-leases.ts";
-import { advanceTasks, cancelTask, retryTask, submitTask } from "./apply-tasks.ts";
+import {
+  advanceTasks,
+  cancelTask,
+  changeTasks,
+  forgetTasks,
+  retryTask,
+  submitBatch,
+  submitTask,
+} from "./apply-tasks.ts";
 import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
 import type { Command, EntryPlace, Outcome } from "./commands.ts";
+import { type Export, type ExportPlace, startExport } from "./export.ts";
 import { Feed, type FeedReader } from "./feed.ts";
 import { wouldGrant } from "./grant.ts";
+import { importLine, keptOut } from "./import.ts";
 import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
 import { Operations } from "./operations.ts";
-import { leaseStanding, tasksPage, taskView, workersPage, workerView } from "./queries.ts";
+import { leaseStanding, taskView, workersPage, workerView } from "./queries.ts";
 import type {
   EventRecord,
   Instant,
@@ -33,6 +43,7 @@ import type {
 } from "./records.ts";
 import { noRoom } from "./room.ts";
 import { State } from "./state.ts";
+import { changeablePage, tasksPage } from "./task-pages.ts";
 import { knows } from "./versions.ts";
 import type { Backlog, Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
 
@@ -45,9 +56,7 @@ export interface Coordinator {
    * know, before anything has changed.
    */
   apply(command: Command, place: EntryPlace): Applied;
-  /**
-   * Takes note of the members from the entry `index` on, the founding ones at 0. What was noted before changes nothing.
-   */
+  /** Takes note of the members from an entry on, the founding ones at index 0. What was noted before changes nothing. */
   configure(members: readonly MemberRole[], index: number): readonly MemberChange[];
   /**
    * Keys of the records changed since the last call, each once; a record that is gone is named as well. Only with
@@ -98,11 +107,15 @@ export interface Coordinator {
   readonly nextDue: Instant | undefined;
   /** When the first scheduled task becomes pending or the first task with a deadline expires: see `advance-tasks`. */
   readonly nextAdvance: Instant | undefined;
+  /** When the task ended that ended before all others: see `forget-tasks`. */
+  readonly firstEnded: Instant | undefined;
 
   /** Current leases of a worker, in the order in which they were granted. */
   leasesOf(worker_id: string): readonly LeaseView[];
   workerRecords(): Iterable<WorkerRecord>;
   workerRecord(worker_id: string): WorkerRecord | undefined;
+  /** Everything that clients have brought in, as it is now; close it. */
+  export(place: ExportPlace): Export;
   /** Counts registrations since this machine was built: tells whether somebody has to be looked for. */
   readonly registrations: number;
   /** Current leases that have exceeded their task's `max_runtime_ms`. */
@@ -154,6 +167,12 @@ export function createCoordinator({ records }: { readonly records: Records }): C
         }
         case "tasks":
           return tasksPage(state, query);
+        case "changeable":
+          return changeablePage(state, query);
+        case "batch": {
+          const outcome = answers.ofKey(query.client_key)?.outcome;
+          return outcome?.type === "batch-submitted" || outcome?.type === "refused" ? outcome : null;
+        }
         case "lease": {
           const lease = state.lease(query.lease_id);
           return lease === undefined ? null : leaseStanding(lease);
@@ -205,11 +224,15 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     get nextDue() {
       return state.queue.nextDue;
     },
+    get firstEnded() {
+      return state.ended.first?.at;
+    },
     get nextAdvance() {
       const instants = [state.scheduled.first, state.expiries.first].flatMap((first) => first?.at ?? []);
       return instants.length === 0 ? undefined : Math.min(...instants);
     },
 
+    export: (place) => startExport(state, operations, place),
     leasesOf: (worker_id) => state.leasesOf(worker_id),
     workerRecords: () => state.workersUnordered(),
     workerRecord: (worker_id) => state.worker(worker_id),
@@ -229,9 +252,17 @@ interface Parts {
 }
 
 function carryOut({ state, operations, register }: Parts, command: Command, place: EntryPlace): Outcome {
+  const waits = keptOut(state, command);
+  if (waits !== undefined) return waits;
   switch (command.type) {
     case "submit-task":
       return submitTask(state, command, place);
+    case "submit-batch":
+      return submitBatch(state, command, place);
+    case "change-tasks":
+      return changeTasks(state, command);
+    case "forget-tasks":
+      return forgetTasks(state, command);
     case "cancel-task":
       return cancelTask(state, command);
     case "retry-task":
@@ -266,6 +297,8 @@ function carryOut({ state, operations, register }: Parts, command: Command, plac
       return operations.put(command, place);
     case "describe-member":
       return register.describe(command);
+    case "import-line":
+      return importLine(state, operations, command, place);
   }
 }
 

@@ -16,6 +16,8 @@ export const SYSTEM_EVENTS_MAX = 10_000;
 export interface FeedCursor {
   readonly seq: number;
   readonly ordinal?: number;
+  /** What stands up to here was read already, elsewhere: it may be ahead of this replica. */
+  readonly behind?: FeedPosition;
 }
 
 export interface FeedItem {
@@ -36,7 +38,7 @@ export interface FeedPiece {
 }
 
 /** What readers need of it. */
-export type FeedReader = Pick<Feed, "open" | "read" | "length" | "oldest">;
+export type FeedReader = Pick<Feed, "open" | "read" | "latest" | "length" | "oldest">;
 
 export class Feed {
   readonly #state: State;
@@ -80,7 +82,7 @@ export class Feed {
   /**
    * A cursor to read from.
    *
-   * @param after absent: everything that is kept; `latest`: what is yet to come; else an id of an item, or a `seq`
+   * @param after absent: everything that is kept; else an id of an item, or a `seq`
    * @param reports whether the machine's own reports are wanted
    * @returns undefined if something behind `after` is no longer kept
    */
@@ -89,24 +91,33 @@ export class Feed {
     const [oldest, next] = this.#reports.kept;
     const at = (seq: number, ordinal: number): FeedCursor => (reports ? { seq, ordinal } : { seq });
     if (after === undefined) return at(events.seq, oldest);
-    if (after === "latest") return at(event_count, next);
     const [first = 0, nth] = after.split(".").map(Number);
     if (nth !== undefined) {
       if (first < events.log_index) return undefined;
-      return reports
-        ? this.#withReports(this.#seqUpTo(first), { index: first, nth })
-        : at(this.#seqUpTo(first), 0);
+      const behind = { index: first, nth };
+      const seq = this.#seqUpTo(first);
+      return reports ? this.#withReports({ seq, behind }, behind) : { seq, behind };
     }
     if (first < events.seq) return undefined;
-    if (!reports) return at(first, 0);
-    if (first > event_count) return at(event_count, next);
+    if (!reports || first > event_count) return at(first, next);
     const index = first === events.seq ? events.log_index : this.#event(first).log_index;
-    return this.#withReports(first, { index, nth: first === 0 ? -1 : 0 });
+    return this.#withReports({ seq: first }, { index, nth: first === 0 ? -1 : 0 });
+  }
+
+  /** The id of the newest item: behind it is what is yet to come. */
+  latest(reports: boolean): string {
+    const { event_count } = this.#state;
+    const [from, next] = this.#reports.kept;
+    const report = reports && next > from ? this.#reports.entry(next - 1) : undefined;
+    if (report === undefined) return String(event_count);
+    const index = event_count === 0 ? 0 : this.#event(event_count).log_index;
+    return idOf(isBefore({ index, nth: 0 }, report) ? report : { index, nth: 0 });
   }
 
   /** Up to `limit` items and about `characters_max` of text; undefined if some that are due are no longer kept. */
   read(cursor: FeedCursor, limit: number, characters_max: number): FeedPiece | undefined {
     let { seq, ordinal } = cursor;
+    const { behind } = cursor;
     const [oldest, next] = this.#reports.kept;
     if (seq < this.#state.events_forgotten.seq || (ordinal !== undefined && ordinal < oldest))
       return undefined;
@@ -114,20 +125,22 @@ export class Feed {
     for (let characters = 0; items.length < limit && characters < characters_max; ) {
       const event = this.#state.get("events", String(seq + 1));
       const report = ordinal === undefined || ordinal >= next ? undefined : this.#reports.entry(ordinal);
-      let item: FeedItem;
+      let position: FeedPosition;
+      let text: string;
       if (event !== undefined && (report === undefined || event.log_index <= report.index)) {
-        const { log_index: index, body: text } = event;
-        item = { id: ordinal === undefined ? String(event.seq) : `${index}.0`, index, text };
+        position = { index: event.log_index, nth: 0 };
+        text = event.body;
         seq = event.seq;
       } else if (report !== undefined && ordinal !== undefined) {
-        const { index, nth } = report;
-        item = { id: `${index}.${nth}`, index, text: this.#text(report) };
+        position = report;
+        text = this.#text(report);
         ordinal++;
       } else break;
-      items.push(item);
-      characters += item.text.length;
+      if (behind !== undefined && !isBefore(behind, position)) continue;
+      items.push({ id: ordinal === undefined ? String(seq) : idOf(position), index: position.index, text });
+      characters += text.length;
     }
-    return { items, cursor: ordinal === undefined ? { seq } : { seq, ordinal } };
+    return { items, cursor: { ...cursor, seq, ...(ordinal === undefined ? {} : { ordinal }) } };
   }
 
   /** What is left to read from, in words. */
@@ -141,9 +154,9 @@ export class Feed {
     return `events are kept behind seq ${events.seq} (log index ${events.log_index}), and ${reports}`;
   }
 
-  #withReports(seq: number, position: FeedPosition): FeedCursor | undefined {
+  #withReports(cursor: FeedCursor, position: FeedPosition): FeedCursor | undefined {
     if (this.#forgotten !== undefined && isBefore(position, this.#forgotten)) return undefined;
-    return { seq, ordinal: this.#reports.search((entry) => isBefore(position, entry)) };
+    return { ...cursor, ordinal: this.#reports.search((entry) => isBefore(position, entry)) };
   }
 
   #event(seq: number): EventRecord {
@@ -173,6 +186,10 @@ export class Feed {
     if (operation?.payload === undefined || operation.log_index !== log_index) return text;
     return `${text.slice(0, -3)},"payload":${operation.payload}}}}`;
   }
+}
+
+function idOf({ index, nth }: FeedPosition): string {
+  return `${index}.${nth}`;
 }
 
 function isBefore(a: FeedPosition, b: FeedPosition): boolean {

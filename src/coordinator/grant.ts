@@ -1,22 +1,21 @@
 /**
- * Which tasks a worker gets: never more than its free slots, the first that are due, and a retry rather elsewhere.
+ * Which tasks a worker gets: never more than its free slots, and of its circuits in turn the first that it may have.
  */
-import { assign, currentAttempt, leaseGrant, spends } from "./attempts.ts";
+import { assign, currentAttempt, leaseGrant } from "./attempts.ts";
 import type { LeaseGrant } from "./commands.ts";
+import { Heads } from "./heads.ts";
 import type { Waiting } from "./queue.ts";
 import type { Instant, TaskRecord, WorkerRecord } from "./records.ts";
+import type { Turns } from "./shares.ts";
 import type { State } from "./state.ts";
 import type { LeaseView } from "./views.ts";
 
-/** How long a retry is kept for others before the worker that failed it may have it again. */
-export const ELSEWHERE_MS = 10_000;
-/** Retries passed over in one grant. Those that wait for them have free slots, so there will soon be fewer. */
-const PASSED_OVER_MAX = 64;
 export const GRANT_MAX = 500;
 
 interface Selection {
   readonly tasks: readonly TaskRecord[];
   readonly taken: readonly Waiting[];
+  readonly turns: Turns | undefined;
 }
 
 /**
@@ -27,7 +26,8 @@ export function grant(state: State, worker: WorkerRecord, max: number, nonce: st
   if (worker.draining || worker.state === "dead") return [];
   const free = state.workforce.free(worker);
   const again = unheardLeases(state, worker, max - free);
-  const { tasks } = select(state, worker, Math.min(max, free, GRANT_MAX), state.now);
+  const { tasks, turns } = select(state, worker, Math.min(max, free, GRANT_MAX), state.now);
+  turns?.settle();
   const fresh = tasks.map((task): LeaseView => {
     const assigned = assign(task, worker, nonce, state.now);
     state.putTask(assigned);
@@ -60,35 +60,17 @@ function unheardLeases(state: State, worker: WorkerRecord, most: number): readon
 function select(state: State, worker: WorkerRecord, most: number, now: Instant): Selection {
   const tasks: TaskRecord[] = [];
   const taken: Waiting[] = [];
-  const passed_over: Waiting[] = [];
-  while (tasks.length < most && passed_over.length < PASSED_OVER_MAX) {
-    const entry = state.queue.pop(worker.circuits, now);
-    if (entry === undefined) break;
-    const task = state.task(entry.task_id);
-    if (task === undefined) throw new Error(`queue holds task ${entry.task_id}, which has no record`);
-    if (hasPassed(task.deadline, now) || isKeptForOthers(state, task, worker, now)) {
-      passed_over.push(entry);
-    } else {
-      tasks.push(task);
-      taken.push(entry);
-    }
+  const turns = state.turns();
+  if (!(most > 0)) return { tasks, taken, turns };
+  const heads = new Heads(state, worker, now);
+  while (tasks.length < most) {
+    const first = turns === undefined ? heads.first() : turns.next(heads.all(), heads.before);
+    if (first === undefined) break;
+    tasks.push(first.task);
+    taken.push(first.entry);
+    turns?.took(first.circuit);
+    heads.take(first);
   }
-  for (const entry of passed_over) state.queue.restore(entry, now);
-  return { tasks, taken };
-}
-
-/** It will be expired presently; until then nobody need work on it. */
-function hasPassed(deadline: Instant | undefined, now: Instant): boolean {
-  return deadline !== undefined && deadline <= now;
-}
-
-function isKeptForOthers(state: State, task: TaskRecord, worker: WorkerRecord, now: Instant): boolean {
-  if (task.attempts_spent === 0) return false;
-  const failed = new Set(task.attempts.filter(spends).map(({ worker_id }) => worker_id));
-  if (!failed.has(worker.worker_id)) return false;
-  const waiting_since = Math.max(task.not_before ?? 0, task.attempts.at(-1)?.ended_at ?? 0);
-  if (now >= waiting_since + ELSEWHERE_MS) return false;
-  // Looks at no more workers than have failed the task, and one.
-  for (const other of state.workforce.available(task.circuit)) if (!failed.has(other)) return true;
-  return false;
+  heads.restore();
+  return { tasks, taken, turns };
 }

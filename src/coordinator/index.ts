@@ -4,6 +4,7 @@
  */
 export type * from "./commands.ts";
 export { type Applied, type Coordinator, createCoordinator } from "./coordinator.ts";
+export type { Export, ExportLine, ExportPlace } from "./export.ts";
 export type { FeedCursor, FeedPiece, FeedReader } from "./feed.ts";
 export { createLiveness, type Liveness } from "./liveness.ts";
 export type { MemberChange, MemberRole } from "./members.ts";

@@ -31,8 +31,11 @@ export interface Liveness {
   due(now: Instant): readonly CommandBody[];
   /** When `due` has something to look at again. */
   readonly nextDue: Instant | undefined;
-  /** Last heartbeat of the holder + 2 × `lease_ms`; undefined for a lease that is not current. */
-  expiresAt(lease_id: string): Instant | undefined;
+  /**
+   * When a lease goes back unless a heartbeat lists it: last heartbeat of the holder + 2 × `lease_ms`, sooner if that left
+   * it out. Undefined for a lease that is not current.
+   */
+  expiresAt(lease_id: string, now: Instant): Instant | undefined;
 }
 
 interface Watched {
@@ -121,17 +124,23 @@ export function createLiveness(options: {
     }
   }
 
+  /** What counts as the last heartbeat for a lease. */
+  function beatOf({ beat }: Watched, { attempt }: LeaseView, now: Instant): Instant {
+    return Math.max(beat, Math.min(attempt.granted_at, now));
+  }
+
+  function expiry({ omitted }: Watched, { attempt }: LeaseView, beat: Instant): Instant {
+    const since = omitted.get(attempt.lease_id);
+    return Math.min(beat + 2 * lease_ms, since === undefined ? Number.POSITIVE_INFINITY : since + lease_ms);
+  }
+
   /** When a lease goes back although its worker is alive. */
-  function deadline(watched: Watched, { attempt }: LeaseView, now: Instant): Instant {
-    const granted = Math.max(watched.beat, Math.min(attempt.granted_at, now));
+  function deadline(watched: Watched, lease: LeaseView, now: Instant): Instant {
+    const beat = beatOf(watched, lease, now);
     // Entries may be stamped a little behind the clock on which workers are heard: with a worker that has been silent
     // since its pull, the lease is to end as that worker's, not a moment before as one that it does not work on.
-    const beat = watched.heard - granted < repeat_ms ? Math.max(granted, watched.heard) : granted;
-    const omitted = watched.omitted.get(attempt.lease_id);
-    return Math.min(
-      beat + 2 * lease_ms,
-      omitted === undefined ? Number.POSITIVE_INFINITY : omitted + lease_ms,
-    );
+    const heard = watched.heard - beat < repeat_ms ? Math.max(beat, watched.heard) : beat;
+    return expiry(watched, lease, heard);
   }
 
   function stateByNow(watched: Watched, worker: WorkerRecord, now: Instant): WorkerState {
@@ -273,13 +282,13 @@ export function createLiveness(options: {
       return times.length === 0 ? undefined : Math.min(...times);
     },
 
-    expiresAt(lease_id) {
+    expiresAt(lease_id, now) {
       const lease = coordinator.lease(lease_id);
       if (!lease?.current) return undefined;
       const { worker_id, boot_id, granted_at } = lease.attempt;
       const watched = watched_by_id.get(worker_id);
-      const beat = watched?.boot_id === boot_id ? watched.beat : options.now;
-      return Math.max(beat, granted_at) + 2 * lease_ms;
+      if (watched?.boot_id === boot_id) return expiry(watched, lease, beatOf(watched, lease, now));
+      return Math.max(options.now, granted_at) + 2 * lease_ms;
     },
   };
 }

@@ -13,6 +13,7 @@ export function createMemoryRecords(): Records {
     content: new Map(),
     keys: new Map(),
     key_order: new Map(),
+    ended: new Map(),
     operations: new Map(),
     operation_order: new Map(),
     system_events: new Map(),
@@ -54,10 +55,14 @@ export function createMemoryRecords(): Records {
       tables[name].delete(key);
     },
     live: (name) => table(name).entries(),
+    arrivals(after, limit) {
+      const first = position(after + 1);
+      return arrivals.slice(first, first + limit);
+    },
     *newestTasks(before = Number.POSITIVE_INFINITY) {
       for (let at = position(before) - 1; at >= 0; at--) {
-        const task = tables.tasks.get(arrivals[at]?.task_id ?? "");
-        if (task !== undefined) yield task;
+        const { sequence, task_id } = arrivals[at] as (typeof arrivals)[number];
+        yield { sequence, task: tables.tasks.get(task_id) };
       }
     },
   };

@@ -83,6 +83,32 @@ export class Operations {
     return record === undefined ? null : operationView(record);
   }
 
+  /** An operation of another group; only its place is a new one. Undefined, or what is wrong with it. */
+  restore(record: OperationRecord, { index, term }: EntryPlace): string | undefined {
+    const { operation_id } = record;
+    if (this.#state.get("operations", operation_id) !== undefined)
+      return `operation ${operation_id} was taken in before`;
+    if (this.#count >= OPERATIONS_MAX) return `${OPERATIONS_MAX} operations are kept already`;
+    if ((record.payload === undefined) !== (record.state === "FAILED"))
+      return `operation ${operation_id} is ${record.state} ${record.payload === undefined ? "without" : "with"} a payload`;
+    this.#remember({ ...record, log_index: index, term });
+    return undefined;
+  }
+
+  /** Entry of the newest one that is kept in order; 0 if there is none. */
+  get lastIndex(): number {
+    const [from, to] = this.#order.kept;
+    return from === to ? 0 : this.#order.entry(to - 1).log_index;
+  }
+
+  /** Up to `limit` places behind log index `after`, in order. */
+  entries(after: number, limit: number): readonly OperationEntry[] {
+    const [, to] = this.#order.kept;
+    const first = this.#order.search((entry) => entry.log_index > after);
+    const count = Math.max(0, Math.min(limit, to - first));
+    return Array.from({ length: count }, (_, nth) => this.#order.entry(first + nth));
+  }
+
   /** In the order of their entries. */
   page({
     state,

@@ -1,49 +1,11 @@
-/**
- * Answers to what may be asked of the state, as far as whoever asks may see it. Nothing here changes the state. A page
- * is bounded in number, in tasks looked at and in bytes: it is made on the leader's thread.
- */
+/** Answers to what may be asked of the state, as far as whoever asks may see it. Nothing here changes the state. */
 import { grantNumber, leaseName } from "./attempts.ts";
 import { PageBuilder } from "./page.ts";
 import type { AttemptRecord, TaskRecord, WorkerRecord } from "./records.ts";
 import type { State } from "./state.ts";
-import type {
-  AttemptView,
-  LeaseStanding,
-  LeaseView,
-  Page,
-  Query,
-  TaskSummary,
-  TaskView,
-  WorkerView,
-} from "./views.ts";
+import type { AttemptView, LeaseStanding, LeaseView, Page, Query, TaskView, WorkerView } from "./views.ts";
 
-type TasksQuery = Omit<Extract<Query, { readonly type: "tasks" }>, "type">;
 type WorkersQuery = Omit<Extract<Query, { readonly type: "workers" }>, "type">;
-
-/** Tasks looked at for one page: a page may come back short, with a cursor to go on from. */
-export const EXAMINED_MAX = 20_000;
-
-/** Newest first. `worker_id` finds the tasks that this worker holds or ever held. */
-export function tasksPage(state: State, query: TasksQuery): Page<TaskSummary> {
-  const { limit, cursor } = query;
-  const page = new PageBuilder<TaskSummary>(limit);
-  let examined = 0;
-  let last = 0;
-  for (const task of state.newestTasks(cursor === undefined ? undefined : Number(cursor))) {
-    const ends = page.full || examined >= EXAMINED_MAX;
-    if (ends || (matches(task, query) && !page.add(taskSummary(task))))
-      return { items: page.items, next_cursor: String(last) };
-    examined++;
-    last = task.sequence;
-  }
-  return { items: page.items };
-}
-
-function matches(task: TaskRecord, { status, circuit, worker_id }: TasksQuery): boolean {
-  if (status !== undefined && task.status !== status) return false;
-  if (circuit !== undefined && task.circuit !== circuit) return false;
-  return worker_id === undefined || task.attempts.some((attempt) => attempt.worker_id === worker_id);
-}
 
 /** In order of their names; the cursor is the last one's. */
 export function workersPage(state: State, { limit, cursor }: WorkersQuery): Page<WorkerView> {
@@ -55,19 +17,6 @@ export function workersPage(state: State, { limit, cursor }: WorkersQuery): Page
     return { items: page.items, ...(next_cursor === undefined ? {} : { next_cursor }) };
   }
   return { items: page.items };
-}
-
-function taskSummary(task: TaskRecord): TaskSummary {
-  const {
-    input: _,
-    blinding: _b,
-    content_hash: _c,
-    proof: _p,
-    proof_digest: _d,
-    attempts: _a,
-    ...rest
-  } = task;
-  return rest;
 }
 
 export function taskView(task: TaskRecord): TaskView {

@@ -48,6 +48,8 @@ export class WaitingQueue {
   readonly #waiting = new Map<string, Waiting>();
   readonly #ready = new Map<string, Heap<Waiting>>();
   readonly #delayed = new Heap<Waiting>(dueBefore);
+  /** Tasks that wait, by circuit. */
+  readonly #counts_by_circuit = new Map<string, number>();
   #stale = 0;
   #before: (a: Waiting, b: Waiting) => boolean;
 
@@ -68,6 +70,7 @@ export class WaitingQueue {
     const { task_id, circuit, priority, created_at, sequence, not_before = 0 } = task;
     const entry: Waiting = { task_id, circuit, priority, created_at, sequence, not_before, queued: false };
     this.#waiting.set(task_id, entry);
+    this.#count(circuit, 1);
     this.restore(entry, now);
   }
 
@@ -75,33 +78,36 @@ export class WaitingQueue {
     const entry = this.#waiting.get(task_id);
     if (entry === undefined) return;
     this.#waiting.delete(task_id);
+    this.#count(entry.circuit, -1);
     if (!entry.queued) return;
     this.#stale++;
     if (this.#stale > this.#waiting.size + STALE_MAX) this.#clean();
   }
 
-  /** Takes out the first task of these circuits that is due; `restore` puts it back. */
-  pop(circuits: readonly string[], now: Instant): Waiting | undefined {
+  /** Circuits of which tasks wait, due or not. */
+  get circuits(): readonly string[] {
+    return [...this.#counts_by_circuit.keys()];
+  }
+
+  /** Takes out the first task of a circuit that is due; `restore` puts it back. */
+  pop(circuit: string, now: Instant): Waiting | undefined {
     this.#promote(now);
+    const heap = this.#ready.get(circuit);
+    if (heap === undefined) return undefined;
     for (;;) {
-      let best: Heap<Waiting> | undefined;
-      let first: Waiting | undefined;
-      for (const circuit of circuits) {
-        const heap = this.#ready.get(circuit);
-        const top = heap && this.#top(heap);
-        if (heap === undefined || top === undefined) continue;
-        if (first === undefined || this.#before(top, first)) {
-          best = heap;
-          first = top;
-        }
-      }
-      if (best === undefined || first === undefined) return undefined;
-      best.pop();
+      const first = this.#top(heap);
+      if (first === undefined) return undefined;
+      heap.pop();
       first.queued = false;
       if (first.not_before <= now) return first;
       // Promoted by somebody who was told a later time.
       this.restore(first, now);
     }
+  }
+
+  /** Which of two tasks goes first, whatever their circuits. */
+  get before(): (a: Waiting, b: Waiting) => boolean {
+    return this.#before;
   }
 
   restore(entry: Waiting, now: Instant): void {
@@ -132,6 +138,12 @@ export class WaitingQueue {
       this.#ready.set(entry.circuit, heap);
     }
     heap.push(entry);
+  }
+
+  #count(circuit: string, more: 1 | -1): void {
+    const count = (this.#counts_by_circuit.get(circuit) ?? 0) + more;
+    if (count === 0) this.#counts_by_circuit.delete(circuit);
+    else this.#counts_by_circuit.set(circuit, count);
   }
 
   #counts(entry: Waiting): boolean {

@@ -50,7 +50,7 @@ export interface AttemptRecord {
 export interface TaskRecord {
   readonly v: 1;
   readonly task_id: string;
-  /** Log index of the submission: the order of arrival. */
+  /** The order of arrival: at least the log index of the submission, and more for the later ones of a batch. */
   readonly sequence: number;
   readonly circuit: string;
   readonly circuit_type: string;
@@ -217,6 +217,13 @@ export interface KeyEntry {
   readonly index: number;
 }
 
+/** A task that ended then and so; it may have been retried by hand since. */
+export interface EndedEntry {
+  readonly task_id: string;
+  readonly at: Instant;
+  readonly status: EndedStatus;
+}
+
 /** Some consecutive entries of a ring in one record, so that remembering a command does not cost a row. */
 export interface BucketRecord<Entry> {
   readonly v: 1;
@@ -229,6 +236,24 @@ export interface BucketRecord<Entry> {
 export interface RingPosition {
   readonly oldest: number;
   readonly next: number;
+}
+
+/** What provers have given to a circuit so far, of whatever each lease of it was expected to take. */
+export interface CircuitShare {
+  readonly served_ms: number;
+  /** What a run lately took on average; absent until one has ended. */
+  readonly run_ms?: number;
+}
+
+/** An export of another group that is, or was, taken in here. */
+export interface ImportRecord {
+  readonly export_id: string;
+  /** Taken in so far. */
+  readonly lines: number;
+  /** Of the last one. */
+  readonly time: Instant;
+  /** `given-up`: others have written since, so it cannot go on. */
+  readonly state: "begun" | "done" | "given-up";
 }
 
 /** Counters and the time of the last entry. */
@@ -248,6 +273,12 @@ export interface MetaRecord {
   readonly tasks_ended: Readonly<Record<EndedStatus, number>>;
   /** The highest version of a command applied so far; absent: 1. */
   readonly rules?: number;
+  /** The highest `sequence` of a task; absent: no more than the index of the last entry. */
+  readonly last_sequence?: number;
+  /** By circuit; absent before version 3. */
+  readonly shares?: Readonly<Record<string, CircuitShare>>;
+  /** Counts entries, not buckets. */
+  readonly ended?: RingPosition;
   readonly command_answers: RingPosition;
   readonly key_order: RingPosition;
   readonly operation_order: RingPosition;
@@ -258,6 +289,7 @@ export interface MetaRecord {
   readonly events_forgotten: { readonly seq: number; readonly log_index: number };
   /** Of the payloads kept. */
   readonly operation_bytes: number;
+  readonly imported?: ImportRecord;
 }
 
 export interface RecordTypes {
@@ -269,6 +301,8 @@ export interface RecordTypes {
   keys: AnswerRecord;
   /** Buckets of {@link KeyEntry} in order of arrival, by number. */
   key_order: BucketRecord<KeyEntry>;
+  /** Buckets of tasks in the order in which they ended, by number. */
+  ended: BucketRecord<EndedEntry>;
   operations: OperationRecord;
   /** Buckets of {@link OperationEntry} in order of their entries, by number. */
   operation_order: BucketRecord<OperationEntry>;
@@ -290,16 +324,32 @@ export interface RecordKey {
   readonly key: string;
 }
 
+export interface ArrivalPlace {
+  readonly sequence: number;
+  readonly task_id: string;
+}
+
+/** A task in the order of arrival; without it where it has been forgotten. */
+export interface Arrival {
+  readonly sequence: number;
+  readonly task: TaskRecord | undefined;
+}
+
 /** Synchronous access to every record, wherever it lives. */
 export interface Records {
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined;
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void;
   delete(table: Table, key: string): void;
   /**
-   * All records that must be in memory for the state machine to work, in any order: at start-up only, and only of
+   * All records that must be in memory for the state machine to work, in any order and without reading any table: of
    * `tasks` (at least those that have not ended), `workers`, `members` and `commands`.
    */
   live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]>;
-  /** Tasks with a smaller `sequence` than `before` (default: all), newest first, read as the caller goes on. */
-  newestTasks(before?: number): Iterable<TaskRecord>;
+  /**
+   * Arrivals with a smaller `sequence` than `before` (default: all), newest first, read as the caller goes on. Tasks that
+   * are gone may be among them, so that whoever goes on can count what has been looked at.
+   */
+  newestTasks(before?: number): Iterable<Arrival>;
+  /** Up to `limit` arrivals with a larger `sequence` than `after`, oldest first; tasks that are gone may be among them. */
+  arrivals(after: number, limit: number): readonly ArrivalPlace[];
 }

@@ -3,7 +3,7 @@
  */
 import { holderOf } from "./apply-tasks.ts";
 import { hasEnded } from "./attempts.ts";
-import type { Command } from "./commands.ts";
+import type { Command, SubmitTask } from "./commands.ts";
 import type { State } from "./state.ts";
 import type { Backlog } from "./views.ts";
 
@@ -25,17 +25,39 @@ export function noRoom(state: State, command: Command, limits: Backlog): string 
 
 function opened(state: State, command: Command): Backlog {
   switch (command.type) {
-    case "submit-task": {
-      const { task } = command;
-      const known = state.task(task.task_id) !== undefined || holderOf(state, task) !== undefined;
-      return known ? NOTHING : { tasks: 1, bytes: task.input_bytes ?? 0 };
-    }
-    case "retry-task": {
-      const task = state.task(command.task_id);
-      const ended = task !== undefined && hasEnded(task.status);
-      return ended ? { tasks: 1, bytes: task.input_bytes ?? 0 } : NOTHING;
-    }
+    case "submit-task":
+      return newOnes(state, [command.task]);
+    case "submit-batch":
+      return newOnes(
+        state,
+        command.items.map(({ task }) => task),
+      );
+    case "retry-task":
+      return endedOnes(state, [command.task_id]);
+    case "change-tasks":
+      return command.action === "retry" ? endedOnes(state, command.task_ids) : NOTHING;
     default:
       return NOTHING;
   }
+}
+
+function newOnes(state: State, tasks: readonly SubmitTask["task"][]): Backlog {
+  const contents = new Set<string>();
+  return sum(
+    tasks.filter((task) => {
+      const known = state.task(task.task_id) !== undefined || holderOf(state, task) !== undefined;
+      if (known || contents.has(task.content_hash)) return false;
+      contents.add(task.content_hash);
+      return true;
+    }),
+  );
+}
+
+function endedOnes(state: State, task_ids: readonly string[]): Backlog {
+  const tasks = task_ids.map((task_id) => state.task(task_id)).filter((task) => task !== undefined);
+  return sum(tasks.filter(({ status }) => hasEnded(status) && status !== "completed"));
+}
+
+function sum(tasks: readonly { readonly input_bytes?: number }[]): Backlog {
+  return { tasks: tasks.length, bytes: tasks.reduce((bytes, { input_bytes = 0 }) => bytes + input_bytes, 0) };
 }

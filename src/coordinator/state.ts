@@ -2,12 +2,17 @@
  * The records and what is derived from them. Every change of a record passes through here, so that the derived parts
  * and the list of changed records cannot fall behind; building a state from the same records gives the same answers.
  */
-import { currentAttempt, findLease, hasEnded, isWaiting, taskOfLease } from "./attempts.ts";
+import { currentAttempt, findLease, hasEnded, isWaiting, taskOfLease, wasWork } from "./attempts.ts";
 import { Deadlines } from "./deadlines.ts";
+import { EndedTasks } from "./ended.ts";
+import { Frozen } from "./frozen.ts";
 import { type Happening, taskHappening, workerHappenings, workerRemoved } from "./happenings.ts";
 import { WaitingQueue } from "./queue.ts";
 import type {
+  Arrival,
+  ArrivalPlace,
   EndedStatus,
+  ImportRecord,
   Instant,
   MetaRecord,
   RecordKey,
@@ -18,6 +23,7 @@ import type {
   TaskStatus,
   WorkerRecord,
 } from "./records.ts";
+import { Shares, type Turns } from "./shares.ts";
 import type { Backlog, Counts, LeaseView } from "./views.ts";
 import { Workforce } from "./workforce.ts";
 
@@ -37,6 +43,8 @@ const FRESH: MetaRecord = {
   key_order: NO_RING,
   operation_order: NO_RING,
   operation_bytes: 0,
+  last_sequence: 0,
+  ended: NO_RING,
   system_events: NO_RING,
   events_forgotten: { seq: 0, log_index: 0 },
 };
@@ -57,17 +65,23 @@ export class State {
   events_forgotten: MetaRecord["events_forgotten"];
   assignments_failed: number;
   commands_refused: number;
+  imported: ImportRecord | undefined;
+  readonly ended: EndedTasks;
+  readonly #shares: Shares;
   /** Since this state was built. */
   registrations = 0;
   readonly #records: Records;
   readonly #workers = new Map<string, WorkerRecord>();
   readonly #assigned: Map<string, number>;
   #assigned_before: number;
+  #last_sequence: number;
   #rules: number;
   readonly #by_status: Record<TaskStatus, number>;
   #backlog: Backlog = { tasks: 0, bytes: 0 };
   readonly #changed = new Map<Table, Set<string>>();
   #happenings: Happening[] = [];
+  /** Told of every change before it is made. */
+  readonly #frozen = new Set<Frozen>();
   #now: Instant;
 
   constructor(records: Records) {
@@ -83,13 +97,24 @@ export class State {
     this.#assigned_before = meta.tasks_assigned_before;
     this.#assigned = new Map(Object.entries(meta.tasks_assigned));
     this.#rules = meta.rules ?? 1;
+    this.#last_sequence = meta.last_sequence ?? 0;
+    this.imported = meta.imported;
+    this.ended = new EndedTasks(
+      {
+        get: (key) => this.get("ended", key),
+        put: (key, bucket) => this.put("ended", key, bucket),
+        delete: (key) => this.delete("ended", key),
+      },
+      meta.ended ?? NO_RING,
+    );
+    this.#shares = new Shares(meta.shares ?? {});
     this.queue = new WaitingQueue(this.#rules);
     this.#by_status = { scheduled: 0, pending: 0, assigned: 0, in_progress: 0, ...meta.tasks_ended };
     for (const [, worker] of records.live("workers")) {
       this.#workers.set(worker.worker_id, worker);
       this.workforce.setWorker(worker.worker_id, worker);
     }
-    for (const [, task] of records.live("tasks")) if (!hasEnded(task.status)) this.#index(undefined, task);
+    for (const task of this.openTasks()) this.#index(undefined, task);
   }
 
   /** Time of the last entry. Never runs backwards, though the clocks of two leaders may differ. */
@@ -113,11 +138,13 @@ export class State {
   }
 
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
+    for (const frozen of this.#frozen) frozen.changing(table, key);
     this.#records.put(table, key, record);
     this.#change(table, key);
   }
 
   delete(table: Table, key: string): void {
+    for (const frozen of this.#frozen) frozen.changing(table, key);
     this.#records.delete(table, key);
     this.#change(table, key);
   }
@@ -129,13 +156,78 @@ export class State {
   putTask(task: TaskRecord): void {
     const before = this.task(task.task_id);
     this.put("tasks", task.task_id, task);
+    if (this.#sharing) this.#share(before, task);
     this.#index(before, task);
     const happening = taskHappening(before, task);
     if (happening !== undefined) this.happened(happening);
   }
 
-  newestTasks(before?: number): Iterable<TaskRecord> {
+  /** Whose turn it is; undefined by the rules of versions under which circuits did not take turns. */
+  turns(): Turns | undefined {
+    return this.#sharing ? this.#shares.turns() : undefined;
+  }
+
+  get #sharing(): boolean {
+    return this.#rules >= 3;
+  }
+
+  #share(before: TaskRecord | undefined, { status, circuit, attempts }: TaskRecord): void {
+    const waited = before !== undefined && isWaiting(before.status);
+    if (isWaiting(status) && !waited) {
+      const { circuits } = this.queue;
+      if (!circuits.includes(circuit)) this.#shares.arrive(circuit, circuits);
+    }
+    const held = before && currentAttempt(before);
+    if (held === undefined) return;
+    const now = attempts.findLast(({ lease_id }) => lease_id === held.lease_id);
+    if (now?.ended_at !== undefined && wasWork(now)) this.#shares.ran(circuit, now.ended_at - now.granted_at);
+  }
+
+  /** A task of another group, as it was there: nothing happens to it here. */
+  restoreTask(task: TaskRecord): void {
+    this.#last_sequence = Math.max(this.#last_sequence, task.sequence);
+    // It arrives open, as every task does, also if it has ended long since.
+    const arrived: TaskRecord = hasEnded(task.status) ? { ...task, status: "pending" } : task;
+    this.put("tasks", task.task_id, arrived);
+    this.#index(undefined, arrived);
+    if (arrived === task) return;
+    this.put("tasks", task.task_id, task);
+    this.#index(arrived, task);
+  }
+
+  /** The records of these tables as they are now, until {@link thaw}. */
+  freeze(tables: readonly Table[]): Frozen {
+    const frozen = new Frozen(this.#records, tables);
+    this.#frozen.add(frozen);
+    return frozen;
+  }
+
+  thaw(frozen: Frozen): void {
+    this.#frozen.delete(frozen);
+  }
+
+  /** The highest `sequence` of a task so far; 0 before the first. */
+  get last_sequence(): number {
+    return this.#last_sequence;
+  }
+
+  /** For a task submitted by the entry with this index. */
+  nextSequence(index: number): number {
+    this.#last_sequence = Math.max(index, this.#last_sequence + 1);
+    return this.#last_sequence;
+  }
+
+  newestTasks(before?: number): Iterable<Arrival> {
     return this.#records.newestTasks(before);
+  }
+
+  arrivals(after: number, limit: number): readonly ArrivalPlace[] {
+    return this.#records.arrivals(after, limit);
+  }
+
+  /** In any order; none of them is read from a table. */
+  *openTasks(): Iterable<TaskRecord> {
+    for (const [, task] of this.#records.live("tasks")) if (!hasEnded(task.status)) yield task;
   }
 
   lease(lease_id: string): LeaseView | undefined {
@@ -175,6 +267,16 @@ export class State {
 
   putWorker(worker: WorkerRecord): void {
     for (const happening of workerHappenings(this.worker(worker.worker_id), worker)) this.happened(happening);
+    this.#setWorker(worker);
+  }
+
+  /** A worker of another group, as it was known there: it is looked for here. */
+  restoreWorker(worker: WorkerRecord): void {
+    this.registrations++;
+    this.#setWorker(worker);
+  }
+
+  #setWorker(worker: WorkerRecord): void {
     this.put("workers", worker.worker_id, worker);
     this.#workers.set(worker.worker_id, worker);
     this.workforce.setWorker(worker.worker_id, worker);
@@ -261,10 +363,8 @@ export class State {
       | "system_forgotten"
     >,
   ): readonly RecordKey[] {
-    if (this.#changed.size === 0 && this.#now === (this.#records.get("meta", META) ?? FRESH).applied_time)
-      return [];
     const { completed, failed, cancelled, expired } = this.#by_status;
-    this.put("meta", META, {
+    const meta: MetaRecord = {
       v: 1,
       applied_time: this.#now,
       event_count: this.event_count,
@@ -275,8 +375,15 @@ export class State {
       commands_refused: this.commands_refused,
       tasks_ended: { completed, failed, cancelled, expired } satisfies Record<EndedStatus, number>,
       ...beside,
+      last_sequence: this.#last_sequence,
+      ended: this.ended.position,
+      ...(this.#sharing ? { shares: this.#shares.stored } : {}),
       ...(this.#rules === 1 ? {} : { rules: this.#rules }),
-    });
+      ...(this.imported === undefined ? {} : { imported: this.imported }),
+    };
+    // Some commands move counters alone.
+    if (this.#changed.size === 0 && isSame(meta, this.#records.get("meta", META) ?? FRESH)) return [];
+    this.put("meta", META, meta);
     const changed: RecordKey[] = [];
     for (const [table, keys] of this.#changed) for (const key of keys) changed.push({ table, key });
     this.#changed.clear();
@@ -297,6 +404,10 @@ export class State {
     if (before !== undefined) this.#by_status[before.status]--;
     this.#by_status[after.status]++;
     const was_open = before !== undefined && !hasEnded(before.status);
+    if (was_open && hasEnded(after.status)) {
+      const { task_id, status, completed_at: at = this.#now } = after;
+      this.ended.append({ task_id, at, status });
+    }
     const change = Number(!hasEnded(after.status)) - Number(was_open);
     if (change !== 0) {
       const { tasks, bytes } = this.#backlog;
@@ -327,4 +438,9 @@ export class State {
         this.deadlines.add(holds.lease_id, holds.granted_at + after.max_runtime_ms);
     }
   }
+}
+
+function isSame(one: MetaRecord, other: MetaRecord): boolean {
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]) as Set<keyof MetaRecord>;
+  return [...names].every((name) => JSON.stringify(one[name]) === JSON.stringify(other[name]));
 }

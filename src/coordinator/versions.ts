@@ -5,18 +5,22 @@
  * before it would apply the command in another sense.
  *
  * Version 2: waiting tasks grow older (`queue.ts`).
+ * Version 3: circuits share provers' time (`shares.ts`).
  */
 import type { Command } from "./commands.ts";
 
 const VERSIONS: Readonly<Record<Command["type"], Command["v"]>> = {
   "submit-task": 1,
+  "submit-batch": 1,
   "cancel-task": 1,
   "retry-task": 1,
+  "change-tasks": 1,
   "advance-tasks": 1,
+  "forget-tasks": 1,
   "register-worker": 1,
-  "grant-leases": 2,
+  "grant-leases": 3,
   "start-leases": 1,
-  "complete-lease": 2,
+  "complete-lease": 3,
   "reject-proof": 1,
   "fail-lease": 1,
   "release-lease": 1,
@@ -27,6 +31,7 @@ const VERSIONS: Readonly<Record<Command["type"], Command["v"]>> = {
   "append-event": 1,
   "put-operation": 1,
   "describe-member": 1,
+  "import-line": 1,
 };
 
 /** Of the commands that this code writes. */
@@ -38,5 +43,6 @@ export function versionOf(type: Command["type"]): Command["v"] {
 export function knows(command: Command): boolean {
   const { v, type } = command as { readonly v: unknown; readonly type: unknown };
   if (typeof type !== "string" || !Object.hasOwn(VERSIONS, type)) return false;
-  return v === 1 || (v === 2 && VERSIONS[type as Command["type"]] === 2);
+  const newest = VERSIONS[type as Command["type"]];
+  return v === newest || (typeof v === "number" && Number.isInteger(v) && v >= 1 && v < newest);
 }

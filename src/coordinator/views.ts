@@ -1,9 +1,11 @@
 /**
  * What can be asked of the state machine, and the shapes of its answers.
  */
+import type { BatchOutcome, ClientKey, Refused, TaskAction } from "./commands.ts";
 import type {
   AttemptOutcome,
   AttemptRecord,
+  Instant,
   OperationRecord,
   TaskRecord,
   TaskStatus,
@@ -21,19 +23,31 @@ export interface HeartbeatResult {
   readonly missing: readonly string[];
 }
 
+/** Tasks to which all of it applies. */
+export interface TaskFilter {
+  /** One of these. */
+  readonly statuses?: readonly string[];
+  readonly circuit?: string;
+  /** Holds the task or ever held it. */
+  readonly worker_id?: string;
+  readonly tag?: string;
+  readonly created_before?: Instant;
+}
+
 export type Query =
   | { readonly type: "task"; readonly task_id: string }
   /** Newest first. */
-  | {
-      readonly type: "tasks";
-      readonly status?: string;
-      readonly circuit?: string;
-      /** Holds the task or ever held it. */
-      readonly worker_id?: string;
+  | (TaskFilter & { readonly type: "tasks"; readonly limit: number; readonly cursor?: string })
+  /** Ids of the tasks to which the action can be done; one that changes meanwhile may come twice. */
+  | (TaskFilter & {
+      readonly type: "changeable";
+      readonly action: TaskAction;
       readonly limit: number;
       readonly cursor?: string;
-    }
+    })
   | { readonly type: "lease"; readonly lease_id: string }
+  /** Whether a batch was submitted under this key, before it is computed anew. */
+  | { readonly type: "batch"; readonly client_key: ClientKey }
   /** In order of their names. */
   | { readonly type: "workers"; readonly limit: number; readonly cursor?: string }
   | { readonly type: "worker"; readonly worker_id: string }
@@ -50,6 +64,8 @@ export type Query =
 export interface QueryAnswers {
   readonly task: TaskView | null;
   readonly tasks: Page<TaskSummary>;
+  readonly changeable: Page<string>;
+  readonly batch: BatchOutcome | Refused | null;
   readonly lease: LeaseStanding | null;
   readonly workers: Page<WorkerView>;
   readonly worker: WorkerView | null;

@@ -27,7 +27,7 @@ export type {
   VoteResponse,
 } from "./messages.ts";
 export type { Limits, RaftOptions, Timing } from "./options.ts";
-export { isQuorum, isVoter, replicasOf, votersOf } from "./quorum.ts";
+export { isQuorum, isVoter, majorityOf, replicasOf, votersOf } from "./quorum.ts";
 export type { Raft } from "./raft.ts";
 export type { Advance, Persist, Ready } from "./ready.ts";
 export type { Outcome, ReadId, ReadResult, Refusal } from "./requests.ts";

@@ -66,6 +66,19 @@ export class Arrivals {
     }
   }
 
+  /** Oldest first, of those that arrived after `after`, up to `limit`; some of them may be gone. */
+  oldest(after: number, limit: number): readonly Arrival[] {
+    const found: Arrival[] = [];
+    const take = (arrivals: readonly Arrival[]): void => {
+      for (const arrival of arrivals)
+        if (arrival.sequence > after && found.length < limit) found.push(arrival);
+    };
+    for (const bucket of this.#full)
+      if (bucket.last > after && found.length < limit) take(this.#read(bucket));
+    take(this.#newest);
+    return found;
+  }
+
   /** Writes what has arrived. `exists` is asked about the oldest bucket once tasks behind it are gone. */
   write(exists: (task_id: string) => boolean): number {
     let rows = 0;

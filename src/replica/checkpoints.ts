@@ -6,6 +6,7 @@ import type { Configuration } from "../api/configuration.ts";
 import type { Command } from "../coordinator/commands.ts";
 import type { Raft } from "../raft/index.ts";
 import type { Application } from "./application.ts";
+import type { Observation } from "./observations.ts";
 import { Sending } from "./sending.ts";
 import type { Store } from "./store.ts";
 
@@ -20,6 +21,7 @@ export interface CheckpointsOptions {
   readonly application: Application;
   readonly configuration: Configuration;
   readonly now: () => number;
+  readonly observe: (observation: Observation) => void;
   /** How the transfer of a snapshot to this peer has ended. */
   readonly sent: (peer: string, result: "delivered" | "failed") => void;
 }
@@ -30,6 +32,8 @@ export class Checkpoints {
   /** Whoever pulls this replica's tables wants them to stand still at the end. */
   readonly sending: Sending;
   readonly #options: CheckpointsOptions;
+  /** Entries cut away and not reported yet. */
+  #removed = 0;
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
@@ -70,11 +74,15 @@ export class Checkpoints {
   }
 
   #cut(): boolean {
-    const { store, configuration } = this.#options;
+    const { store, configuration, observe } = this.#options;
     const through = this.index - configuration.log_tail_entries;
     // Deleting is a row for a row: not before it is worth a write of its own.
     if (store.log.rowsThrough(through) < CUT_ROWS_MAX) return false;
-    store.cutLog(through, CUT_ROWS_MAX);
+    this.#removed += store.cutLog(through, CUT_ROWS_MAX);
+    if (store.log.rowsThrough(through) < CUT_ROWS_MAX) {
+      observe({ type: "log.compacted", entries_removed: this.#removed });
+      this.#removed = 0;
+    }
     return true;
   }
 }

@@ -139,6 +139,8 @@ export type PeerAnswer =
     }
   /** It has no configuration (yet, or any more). */
   | { readonly v: number; readonly type: "blank"; readonly incarnation: string }
+  /** The sender was removed from the group, for good. */
+  | { readonly v: number; readonly type: "removed" }
   /** It is not whom the message was for, or not of this founding. */
   | { readonly v: number; readonly type: "mismatch"; readonly detail: string };
 

@@ -15,12 +15,14 @@ import type { ProposeAnswer } from "./proposals.ts";
 import { type Applied, type HeartbeatResult, newNonce, type Pull, type WorkerHeartbeat } from "./rpc.ts";
 
 const PULLS_WAITING_MAX = 10_000;
-/** Tasks that become pending or expire in one entry. */
-const ADVANCED_MAX = 200;
+/** Tasks that become pending or expire, or that are forgotten, in one entry. */
+const SLICE_TASKS = 200;
 
 export interface DutiesOptions {
   readonly coordinator: Coordinator;
   readonly lease_ms: number;
+  /** How long a task is remembered after it ended. */
+  readonly retention_ms: number;
   /** Wall time: what workers are told of their leases is measured in it. */
   readonly clock: () => number;
   readonly propose: (command: Command) => Promise<ProposeAnswer>;
@@ -38,19 +40,36 @@ interface WaitingPull {
 
 export class Duties {
   readonly #options: DutiesOptions;
-  readonly #liveness: Liveness;
+  #liveness: Liveness;
   #waiting: WaitingPull[] = [];
   /** Tasks asked for by grants that are proposed but not yet applied. */
   #asked = 0;
   #closedWith: ProposeAnswer | undefined;
-  /** An `advance-tasks` is under way. */
-  #advancing = false;
+  /** What is done slice by slice, one at a time each, and is under way. */
+  readonly #tending = new Set<CommandBody["type"]>();
+  /** Something has been applied since all that is old was last forgotten. */
+  #tidying = false;
   /** On the engine's clock, as everything about pulls: it is the one that stamps entries. */
   #attendedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: DutiesOptions) {
     this.#options = options;
-    this.#liveness = createLiveness({ ...options, now: options.clock() });
+    this.#liveness = this.#watch();
+  }
+
+  /** Somebody works or waits: the group must not sleep. */
+  get busy(): boolean {
+    const { counts } = this.#options.coordinator;
+    return counts.capacity.used > 0 || this.#waiting.length > 0 || this.#asked > 0 || this.#tending.size > 0;
+  }
+
+  /** Nobody was expected to be heard while the group slept: every worker has a full period before it. */
+  woke(): void {
+    this.#liveness = this.#watch();
+  }
+
+  #watch(): Liveness {
+    return createLiveness({ ...this.#options, now: this.#options.clock() });
   }
 
   heartbeat(beat: WorkerHeartbeat): HeartbeatResult | Refused {
@@ -69,10 +88,21 @@ export class Duties {
     return new Promise((settle) => this.#offer({ pull, until: now + pull.wait_ms, settle }, now));
   }
 
+  /** Says of the leases in an answer until when each is its holder's. */
+  dated(answer: ProposeAnswer): ProposeAnswer {
+    if (answer.type !== "applied" || !("leases" in answer.outcome)) return answer;
+    const now = this.#options.clock();
+    const leases = answer.outcome.leases.map((lease) => {
+      const expires_at = this.#liveness.expiresAt(lease.lease_id, now);
+      return expires_at === undefined ? lease : { ...lease, expires_at };
+    });
+    return { ...answer, outcome: { ...answer.outcome, leases } };
+  }
+
   /** Entries have been `applied` or time has passed: grants what can be granted, ends what has waited enough. */
   attend(now: number, applied: boolean): void {
     this.#proposeAll(this.#liveness.due(this.#options.clock()));
-    this.#advance(now);
+    this.#tend(now, applied);
     if (this.#waiting.length === 0) return;
     if (!applied && now < (this.#pullsDue() ?? Number.POSITIVE_INFINITY)) return;
     this.#attendedAt = now;
@@ -83,18 +113,29 @@ export class Duties {
 
   get nextDue(): number | undefined {
     const beats = this.#liveness.nextDue;
-    const advance = this.#advancing ? undefined : this.#options.coordinator.nextAdvance;
+    const advance = this.#tending.has("advance-tasks") ? undefined : this.#options.coordinator.nextAdvance;
     const due = [beats, advance, this.#pullsDue()].filter((instant) => instant !== undefined);
     return due.length === 0 ? undefined : Math.min(...due);
   }
 
-  /** One slice at a time; the next one follows it as long as something is due. */
-  #advance(now: number): void {
-    const due = this.#options.coordinator.nextAdvance;
-    if (this.#advancing || due === undefined || due > now) return;
-    this.#advancing = true;
-    void this.#propose({ type: "advance-tasks", limit: ADVANCED_MAX }).then(({ type }) => {
-      this.#advancing = false;
+  /** What is old is forgotten when there is something to do anyway: nobody stays awake, or wakes, for it. */
+  #tend(now: number, applied: boolean): void {
+    const { coordinator, retention_ms } = this.#options;
+    const { nextAdvance, firstEnded } = coordinator;
+    if (nextAdvance !== undefined && nextAdvance <= now)
+      this.#slice({ type: "advance-tasks", limit: SLICE_TASKS });
+    const ended_before = now - retention_ms;
+    if (applied) this.#tidying = true;
+    if (firstEnded === undefined || firstEnded >= ended_before) this.#tidying = false;
+    else if (this.#tidying) this.#slice({ type: "forget-tasks", ended_before, limit: SLICE_TASKS });
+  }
+
+  /** One at a time; the next one follows it as long as there is something to do. */
+  #slice(body: CommandBody): void {
+    if (this.#tending.has(body.type)) return;
+    this.#tending.add(body.type);
+    void this.#propose(body).then(({ type }) => {
+      this.#tending.delete(body.type);
       // What was declined is proposed again with the next event.
       if (type === "applied") this.#options.wake();
     });

@@ -5,7 +5,7 @@
  */
 import type { Command, Refused } from "../coordinator/commands.ts";
 import { type Backlog, type Coordinator, knows } from "../coordinator/index.ts";
-import type { Raft, Ready } from "../raft/index.ts";
+import type { Raft, Ready, StableConfiguration } from "../raft/index.ts";
 import { Application } from "./application.ts";
 import { Batches } from "./batches.ts";
 import { Chain } from "./chain.ts";
@@ -16,14 +16,18 @@ import { declinedBy, startCore } from "./core.ts";
 import { Duties } from "./duties.ts";
 import { Intake } from "./intake.ts";
 import { Members } from "./members.ts";
+import { type ChangeAnswer, Membership } from "./membership.ts";
+import { idOf, nameOf } from "./names.ts";
 import type { Observation } from "./observations.ts";
-import { idOf, nameOf, Peers, type PeersOptions } from "./peers.ts";
+import { Peers, type PeersOptions } from "./peers.ts";
 import type { ProposeAnswer } from "./proposals.ts";
 import { type Grant, Reads } from "./reads.ts";
 import { Reigns } from "./reigns.ts";
 import type {
+  Change,
   Declined,
   HeartbeatResult,
+  ImportLines,
   Leadership,
   Pull,
   Query,
@@ -31,6 +35,7 @@ import type {
   WorkerHeartbeat,
 } from "./rpc.ts";
 import type { TransferAnswer, TransferRequest } from "./sending.ts";
+import { Sleep } from "./sleep.ts";
 import type { Store } from "./store.ts";
 import { Subscribers } from "./subscribers.ts";
 import { answerWithTail, Tail } from "./tail.ts";
@@ -46,12 +51,17 @@ export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachab
   readonly abort: (reason: string) => void;
   readonly log: (text: string) => void;
   readonly observe: (observation: Observation) => void;
+  /** Asks the platform for {@link Engine.alarm} at this instant and no other; not at all if undefined. */
+  readonly setAlarm: (at: number | undefined) => void;
+  /** This replica accepts nothing new from clients until then. */
+  readonly retire: (until: number) => void;
 }
 
 export class Engine {
   readonly raft: Raft<Command>;
   readonly peers: Peers;
   readonly members: Members;
+  readonly #membership: Membership;
   readonly chain: Chain;
   readonly batches: Batches;
   readonly reigns: Reigns;
@@ -65,13 +75,17 @@ export class Engine {
   readonly #application: Application;
   readonly #reads = new Reads();
   readonly #intake: Intake;
+  readonly #sleep: Sleep;
   #attendedIndex = 0;
+  /** What the platform was asked for, as far as this instance knows. */
+  #alarmAt: number | undefined;
   #closed = false;
 
   constructor(options: EngineOptions) {
     const { configuration, founding } = options;
     this.#options = options;
-    this.#application = new Application(options.store);
+    const founded: StableConfiguration = { type: "stable", voters: founding.members.map(idOf), learners: [] };
+    this.#application = new Application(options.store, founded);
     this.chain = new Chain(configuration.invocation, options.now(), () => this.event(() => {}));
     this.#clock = new EngineClock({
       now: options.now,
@@ -86,7 +100,7 @@ export class Engine {
     });
     this.raft = startCore({
       ...options,
-      founded: { type: "stable", voters: founding.members.map(idOf), learners: [] },
+      founded,
       now: options.now(),
     });
     this.checkpoints = new Checkpoints({
@@ -118,12 +132,37 @@ export class Engine {
         this.#abandon(this.notLeader(), detail);
       },
     });
-    this.members = new Members({
+    this.#sleep = new Sleep({
       ...options,
       ...configuration,
       raft: this.raft,
+      leader: () => this.leader,
+      event: (input) => this.event(input),
+      rouseLeader: (leader, timeout_ms) => this.peers.rouse(leader, timeout_ms),
+      established: () => this.reigns.duties !== undefined,
+      fellAsleep: () => this.#fallAsleep(),
+      woke: (slept_ms) => this.#wake(slept_ms),
+    });
+    this.members = new Members({
+      ...options,
+      ...configuration,
+      // While all are silent nobody is missed.
+      now: () => this.#sleep.since ?? options.now(),
+      raft: this.raft,
       peers: this.peers,
       reigns: this.reigns,
+    });
+    this.#membership = new Membership({
+      ...options,
+      ...configuration,
+      raft: this.raft,
+      coordinator: () => this.coordinator,
+      members: this.members,
+      peers: this.peers,
+      batches: this.batches,
+      event: (input) => this.event(input),
+      confirm: () => this.grantAsLeader(),
+      notLeader: () => this.notLeader(),
     });
     this.subscribers = new Subscribers({ feed: () => this.coordinator.feed, now: options.now });
     this.tail = new Tail({
@@ -153,6 +192,38 @@ export class Engine {
 
   get workTimes(): WorkTimes {
     return this.#application.times;
+  }
+
+  /** Nothing is scheduled here, and nothing is sent, until something arrives. */
+  get asleep(): boolean {
+    return this.#sleep.since !== undefined;
+  }
+
+  /** Who leads, or led when this replica last heard of anybody; its Raft identity. */
+  get leader(): string | undefined {
+    const { leader } = this.raft.status;
+    if (leader !== undefined || !this.asleep) return leader;
+    const stored = this.#options.store.hardState();
+    return stored.leader ?? stored.vote;
+  }
+
+  /** Somebody wants something: resolves when there is a leader again, as far as this replica knows. */
+  rouse(): Promise<void> {
+    return this.#sleep.rouse();
+  }
+
+  /** The same, said by another replica, which does not wait. Whether this one leads, or is about to campaign. */
+  roused(): boolean {
+    void this.rouse();
+    const { role } = this.raft.status;
+    return role === "leader" || role === "candidate" || role === "pre-candidate";
+  }
+
+  /** It is time for something that is to happen also when all sleep: tasks fall due, leases end. */
+  async alarm(): Promise<void> {
+    this.#alarmAt = undefined;
+    const { counts, nextAdvance = Number.POSITIVE_INFINITY } = this.coordinator;
+    if (counts.capacity.used > 0 || nextAdvance <= this.#options.now()) await this.rouse();
   }
 
   /** Everything that happens runs through here: time first, then the input, then what the core wants done. */
@@ -194,7 +265,12 @@ export class Engine {
   }
 
   /** @param wait_ms after which it is answered as `appended`, if it is no more than that by then */
-  propose(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
+  async propose(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
+    const answer = await this.#propose(command, wait_ms);
+    return this.reigns.duties?.dated(answer) ?? answer;
+  }
+
+  #propose(command: Command, wait_ms: number | undefined): Promise<ProposeAnswer> {
     if (this.#closed) return Promise.resolve({ type: "stopped" });
     if (!knows(command)) {
       const detail = `this replica does not know ${command.type} of version ${command.v}: upgrade it, it runs older code than the router`;
@@ -221,15 +297,41 @@ export class Engine {
     return undefined;
   }
 
+  /** Answers with what became of the last line, or of the first one that was not taken in. */
+  async import({ export_id, first, items }: ImportLines): Promise<ProposeAnswer> {
+    const answers = await Promise.all(
+      items.map((item, nth) =>
+        this.propose({
+          v: 1,
+          id: crypto.randomUUID(),
+          type: "import-line",
+          export_id,
+          line: first + nth,
+          item,
+        }),
+      ),
+    );
+    const decisive = answers.find((one) => one.type !== "applied" || one.outcome.type === "refused");
+    const answer = decisive ?? answers.at(-1);
+    if (answer === undefined) throw new Error(`no line of export ${export_id} was given`);
+    return answer;
+  }
+
   async pull(pull: Pull): Promise<ProposeAnswer> {
     const answer = await this.#duty((duties, now) => duties.pull(pull, now));
     if (answer.type === "applied") this.pulls++;
-    return answer;
+    return this.reigns.duties?.dated(answer) ?? answer;
   }
 
   heartbeat(beat: WorkerHeartbeat): HeartbeatResult | Refused | Declined {
     this.#options.store.touch();
     return this.#duty((duties) => duties.heartbeat(beat));
+  }
+
+  /** Of the leader. Answers when the change is committed, or why it is not made. */
+  change(change: Change): Promise<ChangeAnswer> {
+    this.#options.store.touch();
+    return this.#membership.change(change);
   }
 
   /** An index whose state makes a read linearizable, from a quorum round of this leader. */
@@ -270,18 +372,23 @@ export class Engine {
   }
 
   get leadership(): Leadership {
-    const { term, leader, role } = this.raft.status;
+    const { leader } = this;
+    const { term, role } = this.raft.status;
     return {
       name: this.#options.name,
       term,
       ...(leader === undefined ? {} : { leader: nameOf(leader) }),
       leads: role === "leader",
       ready: this.reigns.duties !== undefined && this.members.reachesMajority,
+      members: [...new Set(this.members.ids.map(nameOf))],
+      members_index: this.coordinator.configuredIndex,
+      ...(this.asleep ? { asleep: true } : {}),
     };
   }
 
   notLeader(): Declined {
-    const { leader, term } = this.raft.status;
+    const { leader } = this;
+    const { term } = this.raft.status;
     return { type: "not-leader", term, ...(leader === undefined ? {} : { leader: nameOf(leader) }) };
   }
 
@@ -292,6 +399,7 @@ export class Engine {
     this.peers.close();
     this.#abandon(answer, "the replica that led was stopped before the entry was committed");
     this.#reads.close(answer);
+    this.#sleep.close();
     this.subscribers.close();
     this.#intake.close();
   }
@@ -299,6 +407,7 @@ export class Engine {
   #abandon(queued: Declined, appended: string): void {
     this.reigns.layDown(queued);
     this.batches.abandon(queued, appended);
+    this.#membership.abandon(appended);
   }
 
   #duty<Result>(duty: (duties: Duties, now: number) => Result): Result | Declined {
@@ -312,10 +421,14 @@ export class Engine {
 
   #drain(): void {
     this.checkpoints.sending.attend(this.#options.now());
+    if (this.#isBusy && !this.asleep) this.raft.stayAwake();
     let wrote = this.#carryOutAll();
-    this.reigns.observe(this.raft.status);
+    const { status } = this.raft;
+    this.reigns.observe(status);
+    this.#sleep.look(status);
     const { duties } = this.reigns;
-    if (duties) {
+    if (duties && !this.asleep) {
+      this.#guardLeases(this.#options.now());
       duties.attend(this.#clock.read(), this.appliedIndex > this.#attendedIndex);
       this.#attendedIndex = this.appliedIndex;
       // Only before the event's first write: appends that are sent after it wait for the flush.
@@ -326,16 +439,49 @@ export class Engine {
     }
     wrote = this.checkpoints.attend() || wrote;
     if (wrote) this.batches.flush();
-    this.members.look(this.#clock.read());
+    if (!this.asleep) this.members.look(this.#clock.read());
     this.#armChain();
   }
 
   /** For what is due next, but at least once per heartbeat: a timer is late only by what lies behind its instant. */
   #armChain(): void {
     const now = this.#clock.read();
+    if (this.asleep) {
+      this.chain.stop();
+      return;
+    }
     const due = [this.raft.wakeAt, this.reigns.duties?.nextDue].filter((instant) => instant !== undefined);
     const latest = now + this.#options.configuration.heartbeat_ms;
     this.chain.arm(due.length > 0 ? Math.max(now, Math.min(latest, ...due)) : undefined, now);
+  }
+
+  /** Something goes on that neither an entry nor a read tells of. */
+  get #isBusy(): boolean {
+    return this.reigns.duties?.busy === true || this.#membership.changing || this.checkpoints.sending.active;
+  }
+
+  /** Should all be restarted at once and nobody ask for anything, leases end all the same. */
+  #guardLeases(now: number): void {
+    const { lease_ms } = this.#options.configuration;
+    if (this.coordinator.counts.capacity.used === 0 || now < (this.#alarmAt ?? 0) - 2 * lease_ms) return;
+    this.#alarmAt = now + 4 * lease_ms;
+    this.#options.setAlarm(this.#alarmAt);
+  }
+
+  #fallAsleep(): void {
+    this.#options.log("raft: asleep");
+    if (!this.reigns.duties) return;
+    const { nextAdvance } = this.coordinator;
+    if (nextAdvance === undefined && this.#alarmAt === undefined) return;
+    this.#alarmAt = nextAdvance;
+    this.#options.setAlarm(nextAdvance);
+  }
+
+  /** Nobody was expected to be heard meanwhile. */
+  #wake(slept_ms: number): void {
+    this.#options.log(`raft: awake after_ms=${slept_ms}`);
+    this.peers.slept(slept_ms);
+    this.reigns.woke();
   }
 
   /** Whether anything was written. */
@@ -366,6 +512,7 @@ export class Engine {
         ready.committed,
         (applied) => this.batches.applied(applied.index, applied.term, () => applied),
         (entry) => {
+          this.#membership.passed(entry);
           if (entry.type === "barrier") this.reigns.barrier(this.raft.status, entry.term, entry.index);
         },
       );
@@ -388,6 +535,7 @@ export class Engine {
     return new Duties({
       coordinator: this.coordinator,
       lease_ms: configuration.lease_ms,
+      retention_ms: configuration.retention_ms,
       clock: now,
       propose: (command) => this.batches.enqueue(command),
       wake: () => this.event(() => {}),

@@ -18,6 +18,7 @@ function streamed(
   content_type: string,
   appliedIndex: number,
   next: () => { readonly text: string; readonly done: boolean },
+  cancel: () => void = () => {},
 ): Response {
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
@@ -28,6 +29,7 @@ function streamed(
       if (piece.text !== "") controller.enqueue(encoder.encode(piece.text));
       if (piece.done) controller.close();
     },
+    cancel,
   });
   return new Response(body, {
     headers: { "content-type": content_type, "x-raft-applied-index": String(appliedIndex) },
@@ -43,13 +45,14 @@ const TOO_MANY: Declined = {
 
 /** What was asked for of the events, as a body or as a stream. The read was granted before. */
 export async function eventsOf(engine: Engine, asked: ReadEvents): Promise<Response | Declined> {
-  const { after, limit, system = false, wait_ms = 0, follow = false } = asked;
+  const { limit, system = false, wait_ms = 0, follow = false } = asked;
   const feed = (): FeedReader => engine.coordinator.feed;
-  const cursor = feed().open(after === undefined ? undefined : String(after), system);
+  const after = asked.after === "latest" ? feed().latest(system) : asked.after;
+  const cursor = feed().open(after, system);
   if (cursor === undefined)
     return Response.json({ type: "compacted", detail: feed().oldest } satisfies Compacted);
   if (follow) {
-    const body = engine.subscribers.stream(cursor);
+    const body = engine.subscribers.stream(cursor, after);
     if (body === undefined) return TOO_MANY;
     const headers = { "content-type": "text/event-stream", "cache-control": "no-store" };
     return new Response(body, {
@@ -61,23 +64,26 @@ export async function eventsOf(engine: Engine, asked: ReadEvents): Promise<Respo
     if (!(await engine.subscribers.more(left_ms))) return engine.closed ? { type: "stopped" } : TOO_MANY;
     left_ms = until - Date.now();
   }
-  return streamEvents(feed, engine.appliedIndex, cursor, limit);
+  const last = system || asked.after === "latest" ? (after ?? "0") : undefined;
+  return streamEvents(feed, engine.appliedIndex, cursor, limit, last);
 }
 
 /**
- * What is behind `cursor`, up to the entry `appliedIndex`, as one JSON body; with reports it says `last`, to go on from.
+ * What is behind `cursor`, up to the entry `appliedIndex`, as one JSON body.
  *
  * @param limit how many at most, all if absent
+ * @param last if given, the body says in `last` from where to go on: from here if there is nothing
  */
 export function streamEvents(
   feed: () => FeedReader,
   appliedIndex: number,
   cursor: FeedCursor,
   limit = Number.POSITIVE_INFINITY,
+  last?: string,
 ): Response {
   let at = cursor;
   let count = 0;
-  let last: string | undefined;
+  let newest = last;
   return streamed("application/json", appliedIndex, () => {
     // What was forgotten meanwhile is not retained: it goes on with the oldest that is.
     const from = (): FeedCursor | undefined => feed().open(undefined, cursor.ordinal !== undefined);
@@ -92,10 +98,10 @@ export function streamEvents(
     for (const item of items) {
       text += count > 0 ? `,${item.text}` : item.text;
       count++;
-      last = item.id;
+      newest = item.id;
     }
     const done = items.length < piece.items.length || items.length === 0 || count >= limit;
-    const where = cursor.ordinal === undefined || last === undefined ? "" : `,"last":"${last}"`;
+    const where = last === undefined ? "" : `,"last":"${newest}"`;
     if (done) text += `],"count":${count}${where}}`;
     return { text, done };
   });
@@ -112,4 +118,19 @@ export function streamOperations(coordinator: () => Coordinator, appliedIndex: n
     const text = due.map((operation) => `${renderOperation(operation)}\n`).join("");
     return { text, done: next_cursor === undefined || due.length < items.length };
   });
+}
+
+/** Everything that clients have brought in, as of now, one JSON object a line. */
+export function streamExport(engine: Engine, cluster_id: string, export_id: string): Response {
+  const { appliedIndex } = engine;
+  const exported = engine.coordinator.export({ export_id, cluster_id, applied_index: appliedIndex });
+  const next = () => {
+    const piece = exported.next(PIECE_CHARACTERS);
+    if (piece === undefined)
+      throw new Error(
+        `export ${export_id} is read too slowly: the state has changed too much since it began`,
+      );
+    return piece;
+  };
+  return streamed("application/x-ndjson", appliedIndex, next, () => exported.close());
 }

@@ -5,11 +5,18 @@
 import { type Configuration, replicaNames } from "../api/configuration.ts";
 import { birth, type Founding, type Introduction } from "./birth.ts";
 import { checkVersion, FORMAT_VERSION } from "./codec.ts";
+import { idOf, incarnationOf, nameOf } from "./names.ts";
 import type { Declined } from "./rpc.ts";
 import type { Store } from "./store.ts";
 import type { ReplicaNamespace } from "./stubs.ts";
 
 const CALL_TIMEOUT_MS = 2000;
+
+/** A founding, as it is sent. */
+export interface Told extends Founding {
+  /** The incarnation under which the group knows whoever is told. */
+  readonly known_as?: string;
+}
 
 export interface FounderOptions {
   readonly name: string;
@@ -29,14 +36,14 @@ export class Founder {
   readonly incarnation: string;
   #founding: Founding | undefined;
   /** Why this replica is not part of the group, in words. */
-  #waiting: { readonly code: "not-founded" | "storage-lost"; readonly reason: string } = {
+  #waiting: { readonly code: "not-founded" | "storage-lost" | "removed"; readonly reason: string } = {
     code: "not-founded",
     reason: "the founding has begun",
   };
   #inquiring = false;
   #inquiredAt = Number.NEGATIVE_INFINITY;
-  /** Incarnations already reported as having lost their storage. */
-  readonly #strangers = new Set<string>();
+  /** Incarnations that were told of the founding, and from when on they may be told again. */
+  readonly #told = new Map<string, number>();
 
   /** On its first event a replica stores its name and a random incarnation. */
   constructor(options: FounderOptions) {
@@ -52,6 +59,13 @@ export class Founder {
       log(`birth: new replica incarnation=${incarnation}`);
     }
     this.incarnation = identity.incarnation;
+    const former = store.state("former");
+    if (former && !this.#founding) {
+      const reason =
+        `removed: this replica took part in founding ${former.founding_id} as incarnation ${former.incarnation}; ` +
+        "an operator may add it again";
+      this.#waiting = { code: "removed", reason };
+    }
   }
 
   get founding(): Founding | undefined {
@@ -60,7 +74,7 @@ export class Founder {
 
   /** This replica's Raft identity. */
   get id(): string {
-    return `${this.#options.name}.${this.incarnation}`;
+    return idOf({ name: this.#options.name, incarnation: this.incarnation });
   }
 
   get waitingFor(): string | undefined {
@@ -91,8 +105,8 @@ export class Founder {
   async inquire(): Promise<void> {
     const { name, configuration, now, silenced } = this.#options;
     const { recovery_retry_ms } = configuration;
-    // A founding never changes: whoever has lost its storage learns nothing by asking again.
-    const settled = this.#founding !== undefined || this.#waiting.code === "storage-lost";
+    // A founding never changes: whoever has lost its storage, or was removed, learns nothing by asking again.
+    const settled = this.#founding !== undefined || this.#waiting.code !== "not-founded";
     if (settled || this.#inquiring || silenced() || now() - this.#inquiredAt < recovery_retry_ms) return;
     this.#inquiring = true;
     this.#inquiredAt = now();
@@ -111,27 +125,42 @@ export class Founder {
   }
 
   /** Somebody who holds a founding has sent it. */
-  hear(founding: Founding): void {
+  hear({ known_as, ...founding }: Told): void {
     checkVersion("a founding", founding);
-    this.#consider([{ v: FORMAT_VERSION, name: "", incarnation: "", founding }]);
+    if (this.#waiting.code === "removed" || this.#founding) return;
+    const founder = founding.members.some((member) => member.name === this.#options.name);
+    // One that was added later stands in no founding, but its group knows it.
+    if (known_as !== undefined && known_as !== this.incarnation && !founder) this.#lost(known_as);
+    else this.#consider([{ v: FORMAT_VERSION, name: "", incarnation: "", founding }]);
   }
 
-  /** Sends the founding to a blank replica that it names; any other blank one learns from it that it has lost its storage. */
-  async inform(name: string, incarnation: string): Promise<void> {
-    const { namespace, silenced, log } = this.#options;
+  /** The leader takes this replica in, whoever it was before. */
+  join(founding: Founding): void {
+    if (!this.#founding) this.#hold(founding, "joined");
+  }
+
+  /** Sends the founding to the blank replica in the place of `id`; if that is another one, it learns that it has lost its storage. */
+  async inform(id: string, incarnation: string): Promise<void> {
+    const { configuration, namespace, now, silenced, log } = this.#options;
     const founding = this.#founding;
-    if (!founding || silenced()) return;
-    const known = founding.members.find((member) => member.name === name)?.incarnation;
-    if (known !== incarnation && !this.#strangers.has(incarnation)) {
-      this.#strangers.add(incarnation);
+    const again = this.#told.get(incarnation);
+    if (!founding || silenced() || (again !== undefined && now() < again)) return;
+    const name = nameOf(id);
+    const known_as = incarnationOf(id);
+    const lost = known_as !== incarnation;
+    if (lost && again === undefined) {
       log(
-        `birth: ${name} answers as incarnation ${incarnation}, the group knows ${known}: it lost its storage`,
+        `birth: ${name} answers as incarnation ${incarnation}, the group knows ${known_as}: it lost its storage`,
       );
     }
+    this.#told.set(incarnation, now() + configuration.recovery_retry_ms);
+    const told: Told = { ...founding, known_as };
     try {
-      await namespace.call(name, "/peer/found", JSON.stringify(founding), CALL_TIMEOUT_MS);
+      await namespace.call(name, "/peer/found", JSON.stringify(told), CALL_TIMEOUT_MS);
+      // Whoever has lost its storage knows it from then on: nothing is new to it.
+      if (lost) this.#told.set(incarnation, Number.POSITIVE_INFINITY);
     } catch {
-      // It is told again as soon as it answers a message as blank.
+      // It is told again when it answers a message as blank.
     }
   }
 
@@ -159,11 +188,7 @@ export class Founder {
         this.#wait("not-founded", decision.reason);
         break;
       case "lost":
-        this.#wait(
-          "storage-lost",
-          `storage lost: the group knows this replica as incarnation ${decision.known_as}, ` +
-            "and its log is gone; an operator must replace it",
-        );
+        this.#lost(decision.known_as);
         break;
       case "adopt":
         this.#hold(decision.founding, "joined");
@@ -173,11 +198,19 @@ export class Founder {
         // Stored first: the platform holds the messages to the others back until it is durable.
         this.#hold({ v: FORMAT_VERSION, cluster_id, founding_id, members: decision.members }, "founded");
         for (const member of decision.members) {
-          if (member.name !== name) void this.inform(member.name, member.incarnation);
+          if (member.name !== name) void this.inform(idOf(member), member.incarnation);
         }
         break;
       }
     }
+  }
+
+  #lost(known_as: string): void {
+    this.#wait(
+      "storage-lost",
+      `storage lost: the group knows this replica as incarnation ${known_as}, ` +
+        "and its log is gone; an operator must replace it",
+    );
   }
 
   #wait(code: "not-founded" | "storage-lost", reason: string): void {

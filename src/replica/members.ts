@@ -1,9 +1,10 @@
 /** Who takes part in the group, by the configuration in force, and whom of them this replica hears. */
 import type { Command } from "../coordinator/commands.ts";
 import { isQuorum, type Raft, type Configuration as RaftConfiguration, replicasOf } from "../raft/index.ts";
+import { nameOf } from "./names.ts";
 import type { Observation } from "./observations.ts";
 import { Partitions } from "./partitions.ts";
-import { nameOf, type Peers } from "./peers.ts";
+import type { Peers } from "./peers.ts";
 import type { Reigns } from "./reigns.ts";
 
 export interface MembersOptions {
@@ -40,11 +41,14 @@ export class Members {
     return replicasOf(this.configuration);
   }
 
+  /** Whether a member has been heard within the loyalty period. */
+  reaches(member: string): boolean {
+    return this.#heardSince(member, this.#options.now() - this.#options.loyalty_ms);
+  }
+
   /** Whether a majority has been heard within the loyalty period; this replica hears itself. */
   get reachesMajority(): boolean {
-    const { now, loyalty_ms } = this.#options;
-    const since = now() - loyalty_ms;
-    return isQuorum(this.configuration, (member) => this.#heardSince(member, since));
+    return isQuorum(this.configuration, (member) => this.reaches(member));
   }
 
   /** How many have been heard within the detection period. */

@@ -1,9 +1,9 @@
 /** A replica's metrics in Prometheus text. Names of the replaced systems are kept as they were. */
 
 import type { Counts } from "../coordinator/views.ts";
-import type { Status } from "../raft/index.ts";
+import { type Status, votersOf } from "../raft/index.ts";
+import { nameOf } from "./names.ts";
 import { partitionState, type ReplicaView } from "./observe.ts";
-import { nameOf } from "./peers.ts";
 import { family, histogram, histograms, type Plain } from "./prometheus.ts";
 
 /** Stands for workers that are gone. No worker can have this name. */
@@ -28,6 +28,9 @@ export function metricsOf(view: ReplicaView): string {
   const status = engine?.raft.status;
   const counts = engine?.coordinator.counts;
   const workers = counts?.workers;
+  const configuration = status?.configuration;
+  const voters = configuration ? votersOf(configuration) : [];
+  const members = engine?.members.ids.length ?? 0;
   const last = status?.lastLog.index ?? 0;
   const before = counts?.tasks_assigned_before ?? 0;
   const assigned = [
@@ -84,7 +87,7 @@ export function metricsOf(view: ReplicaView): string {
       "consensus_leader_id",
       "gauge",
       "The leader this replica knows, as a label.",
-      status?.leader === undefined ? [] : [[1, { ...node, leader_id: nameOf(status.leader) }]],
+      engine?.leader === undefined ? [] : [[1, { ...node, leader_id: nameOf(engine.leader) }]],
     ),
     own("gauge", "consensus_is_leader", "1 on the leader.", status?.role === "leader" ? 1 : 0),
     own("gauge", "consensus_current_term", "Raft term.", status?.term),
@@ -100,13 +103,27 @@ export function metricsOf(view: ReplicaView): string {
       "Members heard within the detection period.",
       engine?.members.reachable,
     ),
-    shared("gauge", "cluster_total_nodes", "Members of the group.", engine?.members.ids.length),
+    shared("gauge", "cluster_total_nodes", "Members of the group.", members),
     family(
       "raft_state",
       "gauge",
       "1 for the role that this replica has.",
       STATES.map((state) => [status?.role === state ? 1 : 0, { ...node, state }] as const),
     ),
+    own(
+      "gauge",
+      "raft_transferring",
+      "1 while this leader hands leadership over.",
+      status?.role === "leader" && status.successor !== undefined ? 1 : 0,
+    ),
+    own(
+      "gauge",
+      "raft_joint_configuration",
+      "1 while two majorities must agree: a change of several members is under way.",
+      configuration?.type === "joint" ? 1 : 0,
+    ),
+    own("gauge", "raft_voters", "Members that vote.", voters.length),
+    own("gauge", "raft_learners", "Members that receive the log and do not vote.", members - voters.length),
     own("gauge", "raft_term", "Current term.", status?.term),
     histogram(
       "raft_append_latency_seconds",

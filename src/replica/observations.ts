@@ -23,7 +23,9 @@ export type Observation =
       readonly type: "partition.recovered";
       readonly node_id: ReplicaName;
       readonly new_leader: ReplicaName;
-    };
+    }
+  /** What a checkpoint covers has left this replica's log; each replica cuts its own, in its own time. */
+  | { readonly type: "log.compacted"; readonly entries_removed: number };
 
 type Listener = (observation: Observation) => void;
 

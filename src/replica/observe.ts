@@ -4,7 +4,7 @@
  */
 import { type Configuration, replicaNames } from "../api/configuration.ts";
 import type { Engine } from "./engine.ts";
-import { nameOf } from "./peers.ts";
+import { nameOf } from "./names.ts";
 import type { Store } from "./store.ts";
 
 export interface ReplicaView {
@@ -30,6 +30,8 @@ const STATES = {
 function reach(view: ReplicaView): "healthy" | "electing" | "cut-off" {
   const { engine, configuration, now } = view;
   if (!engine) return "cut-off";
+  // Silence is not partition.
+  if (engine.asleep) return "healthy";
   const { role, leader } = engine.raft.status;
   if (role === "leader") return engine.members.reachesMajority ? "healthy" : "electing";
   if (leader === undefined)
@@ -52,8 +54,10 @@ export function partitionState(view: ReplicaView): "healthy" | "recovering" | "p
 function addressOf(name: string | undefined, configuration: Configuration): string {
   if (name === undefined) return "";
   const { local_port_base } = configuration;
-  if (local_port_base === undefined) return name;
-  return `${name}:${local_port_base + replicaNames(configuration).indexOf(name)}`;
+  const place = replicaNames(configuration).indexOf(name);
+  // Only the founding replicas have ports of their own.
+  if (local_port_base === undefined || place < 0) return name;
+  return `${name}:${local_port_base + place}`;
 }
 
 function reasonOf(view: ReplicaView): string | undefined {
@@ -69,7 +73,7 @@ function reasonOf(view: ReplicaView): string | undefined {
 export function healthOf(view: ReplicaView): Record<string, unknown> {
   const { name, configuration, engine } = view;
   const status = engine?.raft.status;
-  const leader = status?.leader === undefined ? undefined : nameOf(status.leader);
+  const leader = engine?.leader === undefined ? undefined : nameOf(engine.leader);
   const counts = engine?.coordinator.counts;
   const state = reach(view);
   const reason = reasonOf(view);
@@ -87,7 +91,12 @@ export function healthOf(view: ReplicaView): Record<string, unknown> {
       commit_index: status?.commit ?? 0,
       applied_index: engine?.appliedIndex ?? 0,
       last_log_index: view.store.log.lastIndex,
+      configuration: status?.configuration?.type ?? "none",
+      ...(status?.role === "leader" && status.successor !== undefined
+        ? { transferring_to: nameOf(status.successor) }
+        : {}),
       partition_state: partitionState(view),
+      asleep: engine?.asleep === true,
     },
     workers: counts?.workers ?? { total: 0, active: 0, suspect: 0, dead: 0 },
     capacity: counts?.capacity ?? { total: 0, used: 0, available: 0 },
@@ -106,7 +115,7 @@ export function healthOf(view: ReplicaView): Record<string, unknown> {
 export function statusOf(view: ReplicaView): Record<string, unknown> {
   const { name, engine, store, now } = view;
   const status = engine?.raft.status;
-  const leader = status?.leader;
+  const leader = engine?.leader;
   const heard = leader === undefined || !engine ? 0 : engine.peers.heardAt(leader);
   return {
     node_id: name,
@@ -115,15 +124,17 @@ export function statusOf(view: ReplicaView): Record<string, unknown> {
     current_term: status?.term ?? 0,
     event_count: engine?.coordinator.eventCount ?? 0,
     role: status?.role ?? "blank",
+    configuration: status?.configuration?.type ?? "none",
     commit_index: status?.commit ?? 0,
     applied_index: engine?.appliedIndex ?? 0,
     first_log_index: store.log.firstIndex,
     last_log_index: store.log.lastIndex,
-    checkpoint_index: 0,
+    checkpoint_index: store.checkpoint?.last.index ?? 0,
     log_size: store.log.lastIndex - store.log.firstIndex + 1,
     voted_for: status?.vote === undefined ? null : nameOf(status.vote),
     database_bytes: store.databaseBytes,
     last_heartbeat_ms_ago: status?.role === "leader" ? 0 : heard > 0 ? now - heard : null,
     partition_state: partitionState(view),
+    asleep: engine?.asleep === true,
   };
 }

@@ -15,9 +15,9 @@ import {
   type PeerHeader,
   type PeerMessage,
 } from "./codec.ts";
-
+import type { Link } from "./link.ts";
+import { incarnationOf, nameOf } from "./names.ts";
 import type { Grant } from "./reads.ts";
-import type { FaultState } from "./store.ts";
 import type { ReplicaNamespace } from "./stubs.ts";
 
 /** After this many failures in a row a peer is asked only every `RECOVERY_RETRY_MS`. */
@@ -26,6 +26,8 @@ const FAILURES_BEFORE_PAUSE = 3;
 const EVENTS_WAITING_MAX = 1_000;
 const EVENTS_AT_ONCE_MAX = 100;
 const CALL_TIMEOUT_MS_MIN = 1000;
+/** Between attempts to reach a replica that is not there any more: another one bears its name. */
+const GONE_RETRY_MS = 10_000;
 
 export interface PeersOptions {
   readonly configuration: Configuration;
@@ -34,14 +36,27 @@ export interface PeersOptions {
   readonly id: string;
   readonly namespace: ReplicaNamespace;
   readonly chain: Chain;
-  readonly fault: () => FaultState;
+  readonly link: Link;
   readonly now: () => number;
   /** Answers have arrived: a new event for the core. */
   readonly receive: (messages: readonly PeerMessage[]) => void;
   readonly unreachable: (peer: string) => void;
-  /** The peer has no configuration: it may be one that this founding names and that has not heard of it. It is told so. */
-  readonly blank: (name: string, incarnation: string) => void;
+  /** Who answers in the place of `id` has no configuration: it is that one and has not heard of it, or it is another. It is told so. */
+  readonly blank: (id: string, incarnation: string) => void;
+  /** A peer knows for certain that this replica was removed from the group. */
+  readonly removed: () => void;
   readonly report: (text: string) => void;
+}
+
+/** Why a peer takes no messages. */
+class Unwilling extends Error {
+  /** It will not do so later either. */
+  readonly forGood: boolean;
+
+  constructor(detail: string, forGood: boolean) {
+    super(detail);
+    this.forGood = forGood;
+  }
 }
 
 /** Messages that answer one of this replica's own: the only ones that a response may carry. */
@@ -59,17 +74,6 @@ interface PeerState {
   /** Ephemeral events that wait for those under way. */
   events: string[];
   telling: boolean;
-}
-
-/** The Raft identity of a member. */
-export function idOf({ name, incarnation }: { readonly name: string; readonly incarnation: string }): string {
-  return `${name}.${incarnation}`;
-}
-
-/** The name of the replica behind a Raft identity. */
-export function nameOf(id: string): string {
-  const dot = id.lastIndexOf(".");
-  return dot < 0 ? id : id.slice(0, dot);
 }
 
 export class Peers {
@@ -130,17 +134,20 @@ export class Peers {
     return this.#states.get(peer)?.heardAt ?? 0;
   }
 
+  /** All were silent for so long, and nobody was to be heard. */
+  slept(slept_ms: number): void {
+    for (const state of this.#states.values()) if (state.heardAt > 0) state.heardAt += slept_ms;
+  }
+
   async post(to: string, messages: readonly PeerMessage[]): Promise<void> {
-    const { configuration, namespace, chain, fault, now, receive, unreachable } = this.#options;
+    const { configuration, namespace, chain, link, now, receive, unreachable } = this.#options;
     const state = this.#state(to);
-    const { isolated, delay_ms, drop_rate } = fault();
-    if (isolated || now() < state.retryAt || (drop_rate > 0 && Math.random() < drop_rate)) {
+    if (link.isolated || now() < state.retryAt || (link.degraded && !(await link.passes()))) {
       // The core may be in the middle of a batch: it learns of the failure in an event of its own.
       await Promise.resolve();
       if (!this.#closed) unreachable(to);
       return;
     }
-    if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms));
     // Asking one that does not answer would be asking in vain.
     const answer = state.failures === 0 && chain.exhausted(now()) ? "request" : "response";
     const body = encodePeerBody(this.#header(to, answer), messages);
@@ -152,7 +159,8 @@ export class Peers {
       if (!response.ok) throw new Error(`status ${response.status}: ${await response.text()}`);
       const given = (await response.json()) as PeerAnswer;
       checkVersion(`answer of ${to}`, given);
-      if (this.#closed || fault().isolated) return;
+      if (link.degraded && !(await link.passes())) throw new Error("the answer was lost");
+      if (this.#closed || link.isolated) return;
       if (given.type === "messages") {
         this.heardFrom(to, now());
         state.listening = given.listening === true;
@@ -162,9 +170,14 @@ export class Peers {
       }
       if (given.type === "blank") {
         chain.countSubrequest();
-        this.#options.blank(nameOf(to), given.incarnation);
+        this.#options.blank(to, given.incarnation);
+        throw new Unwilling("it has no configuration", given.incarnation !== incarnationOf(to));
       }
-      throw new Error(given.type === "blank" ? "it has no configuration" : given.detail);
+      if (given.type === "removed") {
+        this.#options.removed();
+        return;
+      }
+      throw new Unwilling(given.detail, true);
     } catch (error) {
       // Calls that were under way together fail together: one hiccup counts once.
       const again = startedAt >= state.failedAt;
@@ -172,7 +185,8 @@ export class Peers {
         state.failures++;
         state.failedAt = now();
       }
-      if (state.failures >= FAILURES_BEFORE_PAUSE) state.retryAt = now() + this.#pause;
+      if (error instanceof Unwilling && error.forGood) state.retryAt = now() + GONE_RETRY_MS;
+      else if (state.failures >= FAILURES_BEFORE_PAUSE) state.retryAt = now() + this.#pause;
       if (again && state.failures === FAILURES_BEFORE_PAUSE) {
         this.#options.report(
           `peer ${to} unreachable: ${error instanceof Error ? error.message : String(error)}`,
@@ -199,14 +213,12 @@ export class Peers {
   }
 
   async #tellAll(peer: string, state: PeerState): Promise<void> {
-    const { configuration, namespace, chain, fault } = this.#options;
+    const { configuration, namespace, chain, link } = this.#options;
     state.telling = true;
     try {
       while (state.events.length > 0 && !this.#closed) {
-        const { isolated, delay_ms, drop_rate } = fault();
         const events = state.events.splice(0, EVENTS_AT_ONCE_MAX);
-        if (isolated || (drop_rate > 0 && Math.random() < drop_rate)) continue;
-        if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms));
+        if (link.isolated || (link.degraded && !(await link.passes()))) continue;
         chain.countSubrequest();
         const body = encodeEphemeral(this.#header(peer, "response"), events);
         const response = await namespace.call(
@@ -227,23 +239,58 @@ export class Peers {
 
   /** Asks the leader for an index that makes a read linearizable; `undefined` if it does not say. */
   async readIndex(leader: string): Promise<Grant | undefined> {
-    const { configuration, namespace, chain, fault } = this.#options;
-    if (fault().isolated || this.#closed) return undefined;
-    chain.countSubrequest();
     const body = encodePeerBody(this.#header(leader, "response"), []);
+    const timeout_ms = 2 * this.#options.configuration.loyalty_ms;
+    const answer = await this.#ask<Grant | PeerAnswer>(nameOf(leader), "/peer/read-index", body, timeout_ms);
+    switch (answer?.type) {
+      case "granted":
+      case "not-leader":
+      case "unavailable":
+        return answer;
+      default:
+        return undefined;
+    }
+  }
+
+  /** Tells a replica that the group is wanted. Whether it leads or is about to campaign. */
+  async rouse(leader: string, timeout_ms: number): Promise<boolean> {
+    const body = encodePeerBody(this.#header(leader, "response"), []);
+    const answer = await this.#ask<{ readonly roused?: boolean }>(
+      nameOf(leader),
+      "/peer/rouse",
+      body,
+      timeout_ms,
+    );
+    return answer?.roused === true;
+  }
+
+  /** Asks whoever bears this name now, member or not; `undefined` without an answer in time. */
+  askName<Answer>(
+    name: string,
+    path: string,
+    question: object,
+    timeout_ms: number,
+  ): Promise<Answer | undefined> {
+    return this.#ask<Answer>(name, path, JSON.stringify(question), timeout_ms);
+  }
+
+  async #ask<Answer>(
+    name: string,
+    path: string,
+    body: string,
+    timeout_ms: number,
+  ): Promise<Answer | undefined> {
+    const { namespace, chain, link } = this.#options;
+    if (link.isolated || this.#closed || (link.degraded && !(await link.passes()))) return undefined;
+    chain.countSubrequest();
     try {
-      const response = await namespace.call(
-        nameOf(leader),
-        "/peer/read-index",
-        body,
-        2 * configuration.loyalty_ms,
-      );
-      if (!response.ok || fault().isolated) return undefined;
-      const answer = (await response.json()) as Grant | PeerAnswer;
-      const understood = answer.type !== "messages" && answer.type !== "blank" && answer.type !== "mismatch";
-      return understood && answer.type !== "stopped" ? answer : undefined;
+      const response = await namespace.call(name, path, body, timeout_ms);
+      if (!response.ok) return undefined;
+      const answer = (await response.json()) as Answer;
+      if (link.isolated || (link.degraded && !(await link.passes()))) return undefined;
+      return answer;
     } catch {
-      // The leader is gone or slow; the caller asks again, by then perhaps of another.
+      // It is gone or slow; the caller asks again, by then perhaps another one.
       return undefined;
     }
   }
@@ -255,27 +302,20 @@ export class Peers {
     request: unknown,
     timeout_ms: number,
   ): Promise<Answer | undefined> {
-    const { namespace, chain, fault } = this.#options;
-    const { isolated, delay_ms } = fault();
-    if (isolated || this.#closed) return undefined;
-    if (delay_ms > 0) await new Promise((resolve) => setTimeout(resolve, delay_ms));
-    chain.countSubrequest();
     const body = JSON.stringify({
       v: FORMAT_VERSION,
       ...this.#header(peer, "response"),
       messages: [],
       request,
     });
-    try {
-      const response = await namespace.call(nameOf(peer), path, body, timeout_ms);
-      if (!response.ok || fault().isolated) return undefined;
-      const answer = (await response.json()) as { readonly v: number; readonly answer?: Answer };
-      checkVersion(`answer of ${peer}`, answer);
-      return answer.answer;
-    } catch {
-      // What became of it is unknown; whoever asks may ask again.
-      return undefined;
-    }
+    const answer = await this.#ask<{ readonly v: number; readonly answer?: Answer }>(
+      nameOf(peer),
+      path,
+      body,
+      timeout_ms,
+    );
+    if (answer === undefined || answer.v !== FORMAT_VERSION) return undefined;
+    return answer.answer;
   }
 
   #header(to: string, answer: PeerHeader["answer"]): PeerHeader {

@@ -4,8 +4,8 @@
  */
 import type { Status } from "../raft/index.ts";
 import type { Duties } from "./duties.ts";
+import { nameOf } from "./names.ts";
 import type { Observation } from "./observations.ts";
-import { nameOf } from "./peers.ts";
 
 interface Place {
   readonly role: Status["role"];
@@ -79,6 +79,12 @@ export class Reigns {
     } else if (before.leader !== undefined && leader === undefined) {
       observe({ type: "raft.leader_lost", leader_id: nameOf(before.leader), term });
     }
+  }
+
+  /** While all were silent nobody was missed: not a leader here, and no worker by one. */
+  woke(): void {
+    this.leaderlessSince = this.#options.now();
+    this.#duties?.woke();
   }
 
   /** Ends the duties, if there are any; the pulls that wait get `answer`. */

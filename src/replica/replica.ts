@@ -5,20 +5,26 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Configuration, parseConfiguration } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
-import type { Founding } from "./birth.ts";
 import { checkVersion, encodeAnswer, FORMAT_VERSION, type PeerAnswer, type PeerBody } from "./codec.ts";
 import { Engine } from "./engine.ts";
-import { eventsOf, streamOperations } from "./events.ts";
-import { Founder } from "./founder.ts";
+import { eventsOf, streamExport, streamOperations } from "./events.ts";
+import { Founder, type Told } from "./founder.ts";
+import { Link } from "./link.ts";
 import { metricsOf } from "./metrics.ts";
 import { Observations } from "./observations.ts";
 import { healthOf, statusOf } from "./observe.ts";
+import { type Order, Orders } from "./orders.ts";
+import { clusterOf } from "./overview.ts";
 import type {
   Answer,
+  Change,
+  CheckpointTaken,
   Declined,
   Ephemeral,
+  ExportGroup,
   ExportOperations,
   Fault,
+  ImportLines,
   Observe,
   Propose,
   Pull,
@@ -35,10 +41,23 @@ export interface Env {
   readonly REPLICA: DurableObjectNamespace;
 }
 
-const STREAMED: ReadonlySet<string> = new Set(["/events", "/operations"]);
+const STREAMED: ReadonlySet<string> = new Set(["/events", "/operations", "/export"]);
 const STOPPED: Declined = { type: "stopped" };
+/** While it leads, another one is about to. */
+const RETIRED = {
+  type: "unavailable",
+  code: "removed",
+  detail: "this replica is being removed from the group and accepts nothing more",
+  retry_after_ms: 100,
+} as const satisfies Declined;
 /** How long a read waits for this replica to catch up with the index it was granted. */
 const CATCH_UP_MS_MAX = 2000;
+
+/** Looking at what this replica holds wakes nobody. */
+function wakes(path: string, body: unknown): boolean {
+  const { consistency } = body as { readonly consistency?: Read["consistency"] };
+  return path !== "/checkpoint" && consistency !== "stale";
+}
 
 /** A streamed body is not a union: there, the status tells an answer from a refusal. */
 function declined(path: string, refusal: Declined): Response {
@@ -48,14 +67,18 @@ function declined(path: string, refusal: Declined): Response {
 export class Replica extends DurableObject<Env> {
   readonly #configuration: Configuration;
   readonly #stubs: ReplicaNamespace;
-  readonly #store: Store;
+  #store: Store;
   /** Outlives the engine: a stream goes on while the replica is stopped and started. */
   readonly #observations = new Observations();
+  readonly #link = new Link(() => this.#fault);
+  #orders = new Orders();
   #engine: Engine | undefined;
   #fault: FaultState;
   #founder: Founder | undefined;
   #deafen: () => void = () => {};
   #clock = 0;
+  /** Senders and addressees whose messages are known not to be for this replica. */
+  readonly #dropped = new Set<string>();
 
   constructor(context: DurableObjectState, env: Env) {
     super(context, env);
@@ -77,11 +100,31 @@ export class Replica extends DurableObject<Env> {
     engine?.chain.entered(this.#now());
     if (path.startsWith("/peer")) {
       if (this.#fault.isolated) return new Response("isolated", { status: 503 });
-      return this.#peer(path, request, founder, engine);
+      const degraded = this.#link.degraded;
+      if (degraded && !(await this.#link.passes())) return new Response("lost", { status: 503 });
+      const response = await this.#peer(path, request, founder, engine);
+      if (degraded && !(await this.#link.passes())) return new Response("lost", { status: 503 });
+      return response;
     }
     const body: unknown = await request.json();
     if (path === "/observe") return this.#observe(body as Observe, founder, engine);
     if (!engine) return declined(path, founder.declined);
+    if (path === "/membership") {
+      await engine.rouse();
+      return Response.json(await engine.change(body as Change));
+    }
+    if (this.#orders.retired(this.#now())) return declined(path, RETIRED);
+    return this.#orders.during(() => this.#serve(path, body, engine));
+  }
+
+  override async alarm(): Promise<void> {
+    this.#born();
+    await this.#awake()?.alarm();
+  }
+
+  /** What clients want. */
+  async #serve(path: string, body: unknown, engine: Engine): Promise<Response> {
+    if (wakes(path, body)) await engine.rouse();
     switch (path) {
       case "/propose": {
         const { command, wait_ms } = body as Propose;
@@ -111,7 +154,8 @@ export class Replica extends DurableObject<Env> {
         return Response.json(engine.ephemeral((body as Ephemeral).event) ?? this.#answer(engine, null));
       case "/checkpoint": {
         engine.event(() => void engine.checkpoints.take());
-        return Response.json(this.#answer(engine, { checkpoint_index: engine.checkpoints.index }));
+        const taken: CheckpointTaken = { checkpoint_index: engine.checkpoints.index };
+        return Response.json(this.#answer(engine, taken));
       }
       case "/operations": {
         const { consistency } = body as ExportOperations;
@@ -119,6 +163,14 @@ export class Replica extends DurableObject<Env> {
         if (refusal) return declined(path, refusal);
         return streamOperations(() => engine.coordinator, engine.appliedIndex);
       }
+      case "/export": {
+        const { consistency, export_id } = body as ExportGroup;
+        const refusal = await this.#readable(engine, consistency);
+        if (refusal) return declined(path, refusal);
+        return streamExport(engine, this.#configuration.cluster_id, export_id);
+      }
+      case "/import":
+        return Response.json(await engine.import(body as ImportLines));
       default:
         return new Response(`no such call: ${path}`, { status: 404 });
     }
@@ -149,7 +201,7 @@ export class Replica extends DurableObject<Env> {
       namespace: this.#stubs,
       now: () => this.#now(),
       silenced: () => this.#fault.stopped || this.#fault.isolated,
-      born: () => void this.#awake(),
+      born: () => void this.#awake()?.rouse(),
       log: (text) => this.#log(text),
     });
     return this.#founder;
@@ -174,13 +226,19 @@ export class Replica extends DurableObject<Env> {
       name: this.#name,
       store: this.#store,
       namespace: this.#stubs,
-      fault: () => this.#fault,
+      link: this.#link,
       now: () => this.#now(),
       sync: () => this.ctx.storage.sync(),
       abort: (reason) => this.ctx.abort(reason),
-      blank: (name, incarnation) => void founder.inform(name, incarnation),
+      blank: (id, incarnation) => void founder.inform(id, incarnation),
       report: (text) => this.#log(`peers: ${text}`),
       log: (text) => this.#log(text),
+      retire: (until) => this.#orders.retire(until),
+      removed: () => this.#leave(),
+      setAlarm: (at) =>
+        void (at === undefined
+          ? this.ctx.storage.deleteAlarm()
+          : this.ctx.storage.setAlarm(Math.max(at, Date.now() + 1))),
       observe: (observation) => this.#observations.note(observation),
     });
     this.#engine = engine;
@@ -201,8 +259,13 @@ export class Replica extends DurableObject<Env> {
       return Response.json(founder.introduction);
     }
     if (path === "/peer/found") {
-      founder.hear((await request.json()) as Founding);
+      founder.hear((await request.json()) as Told);
       return Response.json({ v: FORMAT_VERSION });
+    }
+    if (path === "/peer/member") {
+      const order = (await request.json()) as Order;
+      this.#store.touch();
+      return Response.json(this.#orders.take(order, founder, this.#now(), () => this.#leave()));
     }
     const { founding, id } = founder;
     if (!engine || !founding) {
@@ -213,11 +276,21 @@ export class Replica extends DurableObject<Env> {
     checkVersion(`message of ${body.from}`, body);
     if (body.founding_id !== founding.founding_id || body.to !== id) {
       const detail = `it is ${id} of founding ${founding.founding_id}; the message was for ${body.to} of ${body.founding_id}`;
-      this.#log(`peers: dropped a message of ${body.from}: ${detail}`);
+      if (!this.#dropped.has(body.from + body.to)) {
+        this.#dropped.add(body.from + body.to);
+        this.#log(`peers: messages of ${body.from} are dropped: ${detail}`);
+      }
       return Response.json({ v: FORMAT_VERSION, type: "mismatch", detail } satisfies PeerAnswer);
+    }
+    if (engine.coordinator.member(body.from)?.role === "removed") {
+      return Response.json({ v: FORMAT_VERSION, type: "removed" } satisfies PeerAnswer);
     }
     // Reading the body was an await: a fault may have come in between.
     if (this.#engine !== engine || this.#fault.isolated) return new Response("gone", { status: 503 });
+    if (path === "/peer/rouse") {
+      this.#store.touch();
+      return Response.json({ v: FORMAT_VERSION, roused: engine.roused() });
+    }
     if (path === "/peer/read-index") return Response.json(await engine.grantAsLeader());
     if (path === "/peer/ephemeral") {
       engine.subscribers.ephemeral(body.events ?? []);
@@ -231,6 +304,20 @@ export class Replica extends DurableObject<Env> {
     if (body.answer === "response") return new Response(encodeAnswer(messages, engine.subscribers.listening));
     if (messages.length > 0) void engine.peers.post(body.from, messages);
     return new Response(encodeAnswer([], engine.subscribers.listening));
+  }
+
+  /** This replica was removed: it forgets that it ever took part, and may come back as another one. */
+  #leave(): void {
+    const { founding, incarnation } = this.#born();
+    if (!founding) return;
+    const { founding_id } = founding;
+    this.#log(`birth: removed from the group founding_id=${founding_id} incarnation=${incarnation}`);
+    this.#engine?.close({ ...RETIRED, detail: "this replica was removed from the group" });
+    this.#engine = undefined;
+    this.#founder = undefined;
+    this.#store.leave({ founding_id, incarnation });
+    this.#store = new Store(this.ctx.storage);
+    this.#orders = new Orders();
   }
 
   async #readable(engine: Engine, consistency: Read["consistency"]): Promise<Declined | undefined> {
@@ -274,7 +361,9 @@ export class Replica extends DurableObject<Env> {
           ? statusOf(view)
           : what === "metrics"
             ? metricsOf(view)
-            : (engine?.leadership ?? { name: view.name, term: 0, leads: false, ready: false });
+            : what === "cluster"
+              ? clusterOf(view)
+              : (engine?.leadership ?? { name: view.name, term: 0, leads: false, ready: false });
     return Response.json({
       type: "answer",
       applied_index: engine?.appliedIndex ?? 0,

@@ -10,12 +10,17 @@
  * | `/heartbeat` | {@link WorkerHeartbeat} | {@link Answer}, {@link RefusedAnswer} or {@link Declined} |
  * | `/read`      | {@link Read}       | {@link Answer} or {@link Declined}        |
  * | `/events`    | {@link ReadEvents} | the public body of `GET /events`, streamed, with header `x-raft-applied-index`; {@link Compacted}; or {@link Declined} with status 409 |
+ * | `/membership` | {@link Change}    | {@link Changed}, {@link ChangeRefused} or {@link Declined}; of the leader |
  * | `/ephemeral` | {@link Ephemeral}  | {@link Answer} of the leader, or {@link Declined} |
+ * | `/checkpoint` | an empty object | {@link Answer} of {@link CheckpointTaken} or {@link Declined}; of this replica alone |
+ * | `/export`    | {@link ExportGroup} | every line of an export, streamed, headers as above; or {@link Declined} with status 409 |
+ * | `/import`    | {@link ImportLines} | {@link Applied} with the outcome of the last line, or of the first that was refused; or {@link Declined} |
  * | `/operations` | {@link ExportOperations} | every operation as JSON lines, streamed, headers as above; or {@link Declined} with status 409 |
  * | `/observe`   | {@link Observe}    | {@link Answer} or {@link Declined}; never waits for a leader, never wakes anybody |
  * | `/fault`     | {@link Fault}      | {@link Answer}; passes while stopped      |
  */
 import type { Command, Nonce, Outcome, Refused } from "../coordinator/commands.ts";
+import type { ExportLine } from "../coordinator/export.ts";
 import type { Query } from "../coordinator/views.ts";
 
 /** A replica as people and the HTTP contract name it: `coordinator-1`. Its Raft identity is `name.incarnation`. */
@@ -60,6 +65,7 @@ export interface WorkerHeartbeat {
   readonly leases: readonly { readonly lease_id: string; readonly progress?: number }[];
 }
 
+export type { ExportLine } from "../coordinator/export.ts";
 export type {
   HeartbeatResult,
   LeaseStanding,
@@ -67,6 +73,7 @@ export type {
   Page,
   Query,
   QueryAnswers,
+  TaskFilter,
   TaskView,
 } from "../coordinator/views.ts";
 
@@ -109,8 +116,55 @@ export interface ExportOperations {
   readonly consistency: Consistency;
 }
 
+export interface ExportGroup {
+  readonly export_id: string;
+  readonly consistency: Consistency;
+}
+
+/** Lines of an export, in their order. */
+export interface ImportLines {
+  readonly export_id: string;
+  /** Number of the first one. */
+  readonly first: number;
+  /** At least one. */
+  readonly items: readonly ExportLine[];
+}
+
 export interface Observe {
-  readonly what: "health" | "status" | "metrics" | "leadership";
+  readonly what: "health" | "status" | "metrics" | "leadership" | "cluster";
+}
+
+/** A change of who takes part, or of who leads. */
+export type Change =
+  | { readonly change: "add"; readonly node_id: ReplicaName; readonly location_hint?: string }
+  | { readonly change: "promote" | "remove"; readonly node_id: ReplicaName }
+  /** Without `to`: whoever holds the most. */
+  | { readonly change: "transfer"; readonly to?: ReplicaName };
+
+export type Changed =
+  /** In force and committed since `log_index`; a change that was in force before names its own entry. */
+  | { readonly type: "changed"; readonly node_id: ReplicaName; readonly log_index: number }
+  | { readonly type: "transferred"; readonly leader: ReplicaName; readonly term: number };
+
+/** Nothing was changed. */
+export interface ChangeRefused {
+  readonly type: "change-refused";
+  readonly code:
+    | "member-unknown"
+    | "member-exists"
+    | "member-of-another-group"
+    | "not-a-voter"
+    | "learner-behind"
+    | "removal-unsafe"
+    | "change-in-progress"
+    | "replica-unreachable"
+    | "transfer-failed";
+  readonly detail: string;
+}
+
+/** Everything up to the entry `checkpoint_index` is in this replica's tables. */
+export interface CheckpointTaken {
+  readonly checkpoint_index: number;
 }
 
 /** Result of observing `leadership`. */
@@ -121,6 +175,11 @@ export interface Leadership {
   readonly leads: boolean;
   /** A write could commit now: leads, term established, heard from a majority within the loyalty period. */
   readonly ready: boolean;
+  /** Who takes part since the entry `members_index`, as far as this replica has applied the log. */
+  readonly members?: readonly ReplicaName[];
+  readonly members_index?: number;
+  /** The group is silent, as far as this replica knows, and wakes when it is asked for something. */
+  readonly asleep?: boolean;
 }
 
 export interface Fault {
@@ -157,6 +216,7 @@ export type Declined =
         | "overloaded"
         | "not-founded"
         | "storage-lost"
+        | "removed"
         | "too-large"
         | "version-unknown";
       readonly detail: string;

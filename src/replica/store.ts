@@ -45,6 +45,8 @@ interface StateValues {
   founding: Founding;
   vote: { readonly v: number; readonly term: Term; readonly vote?: string; readonly leader?: string };
   fault: FaultState & { readonly v: number };
+  /** Of a replica that was removed: it takes no part in any founding, until it is added again. */
+  former: { readonly v: number; readonly founding_id: string; readonly incarnation: string };
   checkpoint: CheckpointState;
   log_start: LogPosition & { readonly v: number };
 }
@@ -53,7 +55,7 @@ export class Store {
   readonly log: StoredLog;
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
-  #durable: { readonly term: Term; readonly vote: string | undefined };
+  #durable: { readonly term: Term; readonly vote: string | undefined; readonly leader: string | undefined };
   #tables: Tables | undefined;
   #checkpoint: CheckpointState | undefined;
   /** Being filled; not in use. */
@@ -66,8 +68,8 @@ export class Store {
     this.#sql.exec(
       "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
     );
-    const { term = 0, vote } = this.state("vote") ?? {};
-    this.#durable = { term, vote };
+    const { term = 0, vote, leader } = this.state("vote") ?? {};
+    this.#durable = { term, vote, leader };
     this.#checkpoint = this.state("checkpoint");
     this.log = new StoredLog(this.#sql, this.state("log_start") ?? { index: 0, term: 0 });
   }
@@ -97,6 +99,20 @@ export class Store {
     ).rowsWritten;
   }
 
+  /**
+   * Forgets identity, log, votes and founding in one step: what comes back is another replica. This object must not be
+   * used any more.
+   */
+  leave(former: Omit<StateValues["former"], "v">): void {
+    this.#storage.transactionSync(() => {
+      this.#staged?.drop();
+      new Generation(this.#sql, this.#generation).drop();
+      this.#sql.exec("DELETE FROM log");
+      this.#sql.exec("DELETE FROM state WHERE key <> 'fault'");
+      this.setState("former", former);
+    });
+  }
+
   hardState(): HardState {
     const stored = this.state("vote");
     return {
@@ -114,17 +130,23 @@ export class Store {
 
   /** Writes one batch of the core's work, atomically. */
   write(persist: Persist<Command>): void {
+    if (persist.hardState?.rounds !== undefined) {
+      throw new Error(
+        `reserved rounds (${persist.hardState.rounds}) are not stored: resumeLeadership must stay off`,
+      );
+    }
     const before = this.#durable;
     this.#storage.transactionSync(() => {
       const { snapshot, entries, hardState } = persist;
       if (snapshot) this.#install(snapshot);
-      if (hardState && (hardState.term !== before.term || hardState.vote !== before.vote)) {
+      const news = hardState?.term !== before.term || hardState.vote !== before.vote;
+      if (hardState && (news || hardState.leader !== before.leader)) {
         this.setState("vote", {
           term: hardState.term,
           ...(hardState.vote === undefined ? {} : { vote: hardState.vote }),
           ...(hardState.leader === undefined ? {} : { leader: hardState.leader }),
         });
-        this.#durable = { term: hardState.term, vote: hardState.vote };
+        this.#durable = { term: hardState.term, vote: hardState.vote, leader: hardState.leader };
       }
       if (hardState) this.hint(hardState);
       this.rowsWritten += this.log.write(entries);
@@ -170,14 +192,19 @@ export class Store {
     this.#checkpoint = { v: FORMAT_VERSION, ...checkpoint };
   }
 
-  /** Deletes the log's oldest rows that hold nothing after `through`, which the checkpoint covers; at most so many. */
-  cutLog(through: LogIndex, rowsMax: number): void {
+  /**
+   * Deletes the log's oldest rows that hold nothing after `through`, which the checkpoint covers; at most so many.
+   * Returns the number of entries that went.
+   */
+  cutLog(through: LogIndex, rowsMax: number): number {
+    const { firstIndex } = this.log;
     this.#storage.transactionSync(() => {
       const cut = this.log.cut(through, rowsMax);
       if (cut === undefined) return;
       this.rowsWritten += cut.rowsWritten;
       this.setState("log_start", cut.start);
     });
+    return this.log.firstIndex - firstIndex;
   }
 
   /** A new, empty generation, for another replica's tables. One that was left unfinished is thrown away. */

@@ -70,13 +70,17 @@ export class Subscribers {
     for (const text of texts) this.#live(text, () => true);
   }
 
-  /** A stream from `cursor` on; undefined if there are too many already. */
-  stream(cursor: FeedCursor): ReadableStream<Uint8Array> | undefined {
+  /**
+   * A stream from `cursor` on; undefined if there are too many already.
+   *
+   * @param id of what is before the cursor, if there is anything: the client resumes there until it has something newer
+   */
+  stream(cursor: FeedCursor, id?: string): ReadableStream<Uint8Array> | undefined {
     const { feed, now } = this.#options;
     for (const stream of this.#streams)
       if (now() - stream.takenAt > STALLED_MS) stream.end("subscriber-too-slow");
     if (this.#full) return undefined;
-    const stream = new EventStream({ feed, now, cursor, gone: () => this.#streams.delete(stream) });
+    const stream = new EventStream({ feed, now, cursor, id, gone: () => this.#streams.delete(stream) });
     this.#streams.add(stream);
     return stream.body;
   }
@@ -129,16 +133,24 @@ class EventStream {
   #liveCharacters = 0;
   #ended: StreamEnd | undefined;
   #wake: (() => void) | undefined;
-  #begun = false;
+  /** What is sent before everything else. */
+  #greeting: string;
 
-  constructor(options: SubscribersOptions & { readonly cursor: FeedCursor; readonly gone: () => void }) {
-    const { feed, now, cursor, gone } = options;
+  constructor(
+    options: SubscribersOptions & {
+      readonly cursor: FeedCursor;
+      readonly id: string | undefined;
+      readonly gone: () => void;
+    },
+  ) {
+    const { feed, now, cursor, id, gone } = options;
     this.#feed = feed;
     this.#now = now;
     this.#gone = gone;
     this.#cursor = cursor;
     this.reports = cursor.ordinal !== undefined;
     this.takenAt = now();
+    this.#greeting = `retry: ${RETRY_MS}\n${id === undefined ? ": connected" : `id: ${id}`}\n\n`;
     this.body = new ReadableStream<Uint8Array>(
       {
         pull: (controller) => this.#pull(controller),
@@ -190,8 +202,8 @@ class EventStream {
 
   /** Everything that can be sent now, within bounds. */
   #next(): string {
-    let text = this.#begun ? "" : `retry: ${RETRY_MS}\n: connected\n\n`;
-    this.#begun = true;
+    let text = this.#greeting;
+    this.#greeting = "";
     const live = this.#live;
     this.#live = [];
     this.#liveCharacters = 0;

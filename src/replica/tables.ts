@@ -5,7 +5,15 @@
  * The tables carry a generation, so that another replica's can be taken in beside them and put in their place at once.
  */
 import { hasEnded } from "../coordinator/attempts.ts";
-import type { RecordKey, Records, RecordTypes, Table, TaskRecord } from "../coordinator/records.ts";
+import type {
+  Arrival,
+  ArrivalPlace,
+  RecordKey,
+  Records,
+  RecordTypes,
+  Table,
+  TaskRecord,
+} from "../coordinator/records.ts";
 import { Arrivals } from "./arrivals.ts";
 import { checkVersion } from "./codec.ts";
 import { Generation } from "./generation.ts";
@@ -66,10 +74,14 @@ export class Tables implements Records {
     return this.#live.entries(table);
   }
 
-  *newestTasks(before = Number.POSITIVE_INFINITY): Iterable<TaskRecord> {
-    for (const { task_id } of this.#arrivals.newest(before)) {
+  arrivals(after: number, limit: number): readonly ArrivalPlace[] {
+    return this.#arrivals.oldest(after, limit);
+  }
+
+  *newestTasks(before = Number.POSITIVE_INFINITY): Iterable<Arrival> {
+    for (const { task_id, sequence } of this.#arrivals.newest(before)) {
       const task = this.get("tasks", task_id);
-      if (task !== undefined) yield task;
+      yield { sequence, task: task?.sequence === sequence ? task : undefined };
     }
   }
 

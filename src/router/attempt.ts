@@ -39,6 +39,7 @@ export function startAttempt(
     readonly body: string;
     readonly request_id: string;
     readonly timeout_ms: number;
+    readonly location_hint?: string;
   },
 ): Attempt {
   const controller = new AbortController();
@@ -48,6 +49,7 @@ export function startAttempt(
       const response = await transport.call(replica, call.path, call.body, {
         signal: controller.signal,
         request_id: call.request_id,
+        ...(call.location_hint === undefined ? {} : { location_hint: call.location_hint }),
       });
       clearTimeout(timer);
       if (!response.ok && response.status !== 409) {

@@ -83,13 +83,51 @@ function parse(bytes: Uint8Array): Body<unknown> {
   }
 }
 
-/** The body as JSON: 413 above `limit` bytes, 400 if it is no JSON. */
-export async function readJson(request: Request, limit: number = BODY_BYTES_MAX): Promise<Body<unknown>> {
+/** The body as JSON: 413 above `limit` bytes, 400 if it is no JSON. `empty` stands for a body that is left out. */
+export async function readJson(
+  request: Request,
+  limit: number = BODY_BYTES_MAX,
+  empty?: object,
+): Promise<Body<unknown>> {
   const bytes = await readBytes(request, limit);
   if (bytes === undefined) return tooLarge(limit);
+  if (bytes.byteLength === 0 && empty !== undefined) return { ok: true, value: empty, bytes };
   if (bytes.byteLength === 0) return invalidBody("the body is empty; it must be a JSON object");
   return parse(bytes);
 }
+
+/**
+ * The lines of a body of any length, one after the other, without their ends. Throws an {@link UnreadableBody} for one
+ * that is longer than `charactersMax`, or that is no UTF-8. What is not read is taken in all the same.
+ */
+export async function* linesOf(request: Request, charactersMax: number): AsyncGenerator<string> {
+  if (request.body === null) return;
+  const reader = (request.body as ReadableStream<Uint8Array>).getReader();
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+  const decode = (bytes?: Uint8Array): string => {
+    try {
+      return decoder.decode(bytes, { stream: bytes !== undefined });
+    } catch {
+      throw new UnreadableBody("the body is not UTF-8");
+    }
+  };
+  let rest = "";
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      const lines = (rest + decode(part.value)).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+      if (rest.length > charactersMax)
+        throw new UnreadableBody(`a line is longer than ${charactersMax} characters`);
+    }
+    rest += decode();
+    if (rest !== "") yield rest;
+  } finally {
+    await discard(reader);
+  }
+}
+
+export class UnreadableBody extends Error {}
 
 interface JsonWithSource {
   rawJSON(text: string): unknown;

@@ -1,18 +1,25 @@
 /** The group as one request sees it: commands, reads and observations, with failures already in words. */
 import { type Configuration, replicaNames } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
+import { NODE_ID } from "../api/members.ts";
 import { type Problem, problem } from "../api/problem.ts";
 import type { Command } from "../coordinator/commands.ts";
 import type {
   Answer,
   Appended,
   Applied,
+  Change,
+  Changed,
+  ChangeRefused,
+  CheckpointTaken,
   Compacted,
   Consistency,
   Ephemeral,
+  ExportGroup,
   ExportOperations,
   Fault,
   HeartbeatResult,
+  ImportLines,
   Leadership,
   Observe,
   Propose,
@@ -35,6 +42,10 @@ export const FORWARD_MS = 4_800;
 const ANSWER_SLACK_MS = 300;
 const OBSERVE_MS = 2_000;
 const CREATE_MS = 1_000;
+/** An unknown name makes the router ask who takes part, but not more often. */
+const ASK_AGAIN_MS = 500;
+/** A replica that is to be removed may finish its work, and others may take their time. */
+const CHANGE_MS = 35_000;
 const FAULT_RETRY_PAUSE_MS = 50;
 
 /** A value, or the problem that stands in its place. */
@@ -44,6 +55,9 @@ export type Result<Value> =
 
 interface IsolateMemory {
   readonly hint: Group["hint"];
+  /** Who takes part, as far as this isolate has heard, and the entry that says so. */
+  members: { readonly names: readonly ReplicaName[]; readonly index: number } | undefined;
+  askedAt: number;
   created: boolean;
   /** Somebody is creating until then: a request that is cut off does not finish it. */
   creatingUntil: number;
@@ -55,7 +69,13 @@ const memories = new Map<string, IsolateMemory>();
 function memoryOf(cluster_id: string): IsolateMemory {
   const known = memories.get(cluster_id);
   if (known !== undefined) return known;
-  const memory = { hint: { leader: undefined }, created: false, creatingUntil: 0 };
+  const memory = {
+    hint: { leader: undefined },
+    members: undefined,
+    askedAt: 0,
+    created: false,
+    creatingUntil: 0,
+  };
   memories.set(cluster_id, memory);
   return memory;
 }
@@ -67,12 +87,19 @@ export function stoppedProblem(replica: ReplicaName): Problem {
   );
 }
 
+/** Replicas learn of members as they apply the log: of two that differ, the newer one counts. */
+function learn(memory: IsolateMemory, { members, members_index }: Leadership): void {
+  if (members === undefined || members_index === undefined) return;
+  if (memory.members !== undefined && memory.members.index >= members_index) return;
+  memory.members = { names: members, index: members_index };
+}
+
 function unreachableProblem(replica: ReplicaName, detail: string): Problem {
   return problem("replica-unreachable", `${replica} does not answer (${detail})`);
 }
 
 export class Cluster {
-  readonly names: readonly ReplicaName[];
+  readonly #configured: readonly ReplicaName[];
   readonly #group: Group;
   readonly #memory: IsolateMemory;
   readonly #request_id: string;
@@ -93,17 +120,39 @@ export class Cluster {
   }) {
     const { configuration, transport, request_id, own, reads } = options;
     this.#reads = reads;
-    this.names = replicaNames(configuration);
-    this.#memory = memoryOf(configuration.cluster_id);
+    this.#configured = replicaNames(configuration);
+    const memory = memoryOf(configuration.cluster_id);
+    this.#memory = memory;
+    const names = (): readonly ReplicaName[] => this.names;
     this.#request_id = request_id;
     this.#own = own;
     this.#group = {
-      names: this.names,
+      get names() {
+        return names();
+      },
       transport,
       loyalty_ms: configuration.loyalty_ms,
-      hint: this.#memory.hint,
+      hint: memory.hint,
+      learn: (seen) => learn(memory, seen),
       log: (event) => log({ replica: "router", ...event }),
     };
+  }
+
+  /** Who takes part, as far as is known here: the configured replicas until one of them has said more. */
+  get names(): readonly ReplicaName[] {
+    return this.#memory.members?.names ?? this.#configured;
+  }
+
+  /** Whether there is such a replica. Of a name that is new here the group itself is asked. */
+  async knows(name: ReplicaName): Promise<boolean> {
+    if (this.names.includes(name)) return true;
+    // One that founded the group has its routes also when it takes part no longer: it says so there.
+    if (this.#configured.includes(name)) return true;
+    const memory = this.#memory;
+    if (!NODE_ID.test(name) || Date.now() - memory.askedAt < ASK_AGAIN_MS) return false;
+    memory.askedAt = Date.now();
+    await this.leadership();
+    return this.names.includes(name);
   }
 
   get ownAsked(): boolean {
@@ -138,8 +187,9 @@ export class Cluster {
       memory.created = true;
       for (const answer of answers) {
         if (answer.type !== "answer") continue;
-        const { leader } = (answer.value as Answer<Leadership>).result;
-        memory.hint.leader ??= leader;
+        const seen = (answer.value as Answer<Leadership>).result;
+        memory.hint.leader ??= seen.leader;
+        learn(memory, seen);
       }
     });
   }
@@ -166,6 +216,33 @@ export class Cluster {
 
   heartbeat(beat: WorkerHeartbeat): Promise<Result<Answer<HeartbeatResult> | RefusedAnswer>> {
     return this.#forward({ path: "/heartbeat", body: beat, writes: true });
+  }
+
+  /** A change of who takes part or who leads, made by the leader. */
+  async change(change: Change): Promise<Result<Changed>> {
+    if (change.change === "add") {
+      // Location hints count only where an object is first asked for, and the leader's question comes after this one.
+      const { node_id, location_hint } = change;
+      const call = { path: "/observe", body: JSON.stringify({ what: "leadership" }) };
+      await startAttempt(this.#group.transport, node_id, {
+        ...call,
+        request_id: this.#request_id,
+        timeout_ms: OBSERVE_MS,
+        ...(location_hint === undefined ? {} : { location_hint }),
+      }).result;
+    }
+    const wait_ms = change.change === "transfer" ? 0 : CHANGE_MS;
+    this.extend(wait_ms);
+    const made = await this.#forward<Changed | ChangeRefused>({
+      path: "/membership",
+      body: change,
+      writes: true,
+      wait_ms,
+    });
+    if (!made.ok) return made;
+    const { value } = made;
+    if (value.type === "change-refused") return { ok: false, problem: problem(value.code, value.detail) };
+    return { ok: true, value };
   }
 
   /** On a replica's own routes from that replica alone, else from whichever can answer. */
@@ -195,6 +272,19 @@ export class Cluster {
     return this.#forward<Response | Compacted>({ path: "/events", body, writes: false, only, wait_ms });
   }
 
+  /** Everything that clients have brought in, as JSON lines, streamed. */
+  export(consistency: Consistency): Promise<Result<Response>> {
+    const only = this.#own !== undefined;
+    const body: ExportGroup = { consistency, export_id: crypto.randomUUID() };
+    return this.#forward<Response>({ path: "/export", body, writes: false, only });
+  }
+
+  /** Part of an export is taken in. Each part has the time of a request of its own. */
+  import(lines: ImportLines): Promise<Result<Applied>> {
+    this.#deadline = Date.now() + FORWARD_MS;
+    return this.#forward<Applied>({ path: "/import", body: lines, writes: true });
+  }
+
   /** Every operation as JSON lines, streamed. */
   operations(query: ExportOperations): Promise<Result<Response>> {
     const only = this.#own !== undefined;
@@ -202,9 +292,23 @@ export class Cluster {
   }
 
   /** What one replica says of itself. Waits for nobody else. */
-  async observe<Value>(replica: ReplicaName, what: Observe["what"]): Promise<Result<Value>> {
+  observe<Value>(replica: ReplicaName, what: Observe["what"]): Promise<Result<Value>> {
+    return this.#ask(replica, "/observe", { what }, OBSERVE_MS);
+  }
+
+  /** Has one replica write a checkpoint now. */
+  checkpoint(replica: ReplicaName): Promise<Result<CheckpointTaken>> {
+    return this.#ask(replica, "/checkpoint", {}, FORWARD_MS);
+  }
+
+  async #ask<Value>(
+    replica: ReplicaName,
+    path: string,
+    body: object,
+    timeout_ms: number,
+  ): Promise<Result<Value>> {
     if (replica === this.#own) this.#ownAsked = true;
-    const answer = await this.#attempt(replica, "/observe", { what }, OBSERVE_MS).result;
+    const answer = await this.#attempt(replica, path, body, timeout_ms).result;
     switch (answer.type) {
       case "answer":
         return { ok: true, value: (answer.value as Answer<Value>).result };

@@ -50,6 +50,8 @@ export interface Declaration {
   readonly query?: z.ZodObject;
   /** As it is validated. */
   readonly body?: z.ZodType;
+  /** `application/json` where absent. */
+  readonly bodyType?: string;
   /** Takes `Idempotency-Key`. */
   readonly keyed?: true;
   /** By status; problems are declared below. */
@@ -75,5 +77,6 @@ export const READ_PROBLEMS = [
 /** What keeps a write from being acknowledged. After any but the last, nothing has happened. */
 export const WRITE_PROBLEMS = [
   ...READ_PROBLEMS,
+  "import-in-progress",
   "commit-outcome-unknown",
 ] as const satisfies readonly ProblemCode[];

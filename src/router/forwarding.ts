@@ -3,6 +3,7 @@
  * next one, and when an answer is overdue asks everybody who leads: another leader gets the same command as well, the
  * same one is waited for. Repeats carry the same command id, so they are harmless.
  */
+import { NODE_ID } from "../api/members.ts";
 import type { Declined, Leadership, ReplicaName } from "../replica/rpc.ts";
 import { type Attempt, type AttemptResult, startAttempt } from "./attempt.ts";
 import { type Group, probeLeader } from "./group.ts";
@@ -175,8 +176,9 @@ export class Forwarding {
         // The leader itself has refused it: asking on would only add to its load.
         if ((result.code === "overloaded" || result.code === "too-large") && this.#nothingHappened)
           return result;
-        // Lost storage does not come back by itself.
-        if (result.code === "storage-lost" && this.#call.only === true) return result;
+        // Lost storage does not come back by itself, nor does a removed replica.
+        if ((result.code === "storage-lost" || result.code === "removed") && this.#call.only === true)
+          return result;
         this.#refusal = result;
         break;
       case "stopped":
@@ -197,8 +199,7 @@ export class Forwarding {
   }
 
   #follow(leader: ReplicaName, from: ReplicaName, term: number): void {
-    const known = leader !== from && this.#group.names.includes(leader);
-    if (this.#call.only === true || !known) {
+    if (this.#call.only === true || leader === from || !NODE_ID.test(leader)) {
       this.#pause();
       return;
     }
@@ -251,7 +252,7 @@ export class Forwarding {
     if (found?.ready === true) this.#probePause_ms = Math.min(this.#probePause_ms * 2, PROBE_PAUSE_MS_MAX);
     this.#probeAt = Date.now() + this.#probePause_ms;
     const leader = found?.leads === true ? found.name : found?.leader;
-    if (leader === undefined || !this.#group.names.includes(leader)) return;
+    if (leader === undefined) return;
     this.#group.hint.leader = leader;
     if (this.#inFlight.has(leader)) return;
     const from = [...this.#inFlight.keys()].join(",");

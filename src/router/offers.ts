@@ -8,11 +8,12 @@ import { circuitsOf } from "../proofs/index.ts";
 /** A worker is dead, and its leases go back, after two periods without a sign of life. */
 export const LEASE_PERIODS = 2;
 
-/** `now`: the worker is being answered, so it has just given a sign of life. */
-export function renderOffer(grant: LeaseGrant, lease_ms: number, now: number): LeaseOffer {
+export function renderOffer(grant: LeaseGrant, lease_ms: number): LeaseOffer {
   const circuit = circuitsOf({ bench: true }).get(grant.circuit);
   const context =
     circuit === undefined ? {} : { context: taskContext(circuit.name, circuit.vk_hash, grant.task_id) };
+  // Who answers in a leader's place, right after it was replaced, knows of no heartbeat since.
+  const { expires_at = grant.granted_at + LEASE_PERIODS * lease_ms } = grant;
   return {
     lease_id: grant.lease_id,
     task_id: grant.task_id,
@@ -20,11 +21,11 @@ export function renderOffer(grant: LeaseGrant, lease_ms: number, now: number): L
     circuit: grant.circuit,
     input: { ...(grant.input as Record<string, unknown>), blinding: grant.blinding, ...context },
     public_inputs: [...grant.public_inputs],
-    expires_at: renderTime(now + LEASE_PERIODS * lease_ms),
+    expires_at: renderTime(expires_at),
     ...(grant.max_runtime_ms === undefined ? {} : { max_runtime_ms: grant.max_runtime_ms }),
   };
 }
 
 export function renderOffers(grants: readonly LeaseGrant[], lease_ms: number): readonly LeaseOffer[] {
-  return grants.map((grant) => renderOffer(grant, lease_ms, Date.now()));
+  return grants.map((grant) => renderOffer(grant, lease_ms));
 }

@@ -165,7 +165,7 @@ const ACCESS_TEXT = {
 
 function operation(components: Components, route: Route): Json {
   const { declares, access } = route;
-  const { id, tag, summary, details, body } = declares;
+  const { id, tag, summary, details, body, bodyType = "application/json" } = declares;
   const given = parameters(components, route);
   const answers = Object.fromEntries(
     Object.entries(declares.answers).map(([status, answer]) => [status, answerObject(components, answer)]),
@@ -181,7 +181,7 @@ function operation(components: Components, route: Route): Json {
       : {
           requestBody: {
             required: true,
-            content: content("application/json", components.schema(body, "input")),
+            content: content(bodyType, components.schema(body, "input")),
           },
         }),
     responses: merged(problemObjects(components, route), answers),

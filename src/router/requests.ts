@@ -46,12 +46,17 @@ export function readHeaders(read: Answer): Readonly<Record<string, string>> {
   return { [STREAM_HEADER]: String(read.applied_index) };
 }
 
-/** Milliseconds that the client is ready to wait: `?wait=` or `Prefer: wait=`, the parameter first. */
-export function waitMs(context: RequestContext, parameter: number | undefined): number {
+/** Milliseconds that the client is ready to wait: `?wait=` or `Prefer: wait=`, the parameter first; undefined if it says none. */
+export function statedWaitMs(context: RequestContext, parameter: number | undefined): number | undefined {
   if (parameter !== undefined) return parameter * 1_000;
   const [, seconds] =
     /(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])/i.exec(context.request.headers.get("prefer") ?? "") ?? [];
-  return Math.min(Number(seconds ?? 0), WAIT_S_MAX) * 1_000;
+  return seconds === undefined ? undefined : Math.min(Number(seconds), WAIT_S_MAX) * 1_000;
+}
+
+/** The same where whoever says none does not wait. */
+export function waitMs(context: RequestContext, parameter: number | undefined): number {
+  return statedWaitMs(context, parameter) ?? 0;
 }
 
 /** Codes of the state machine are codes of the contract. */
@@ -68,4 +73,13 @@ export function expectOutcome<Type extends Outcome["type"]>(
     return outcome as Extract<Outcome, { readonly type: Type }> | Refused;
   }
   throw new Error(`the state machine answered ${outcome.type} where ${type} was due`);
+}
+
+type Present<Fields> = { readonly [Name in keyof Fields]: Exclude<Fields[Name], undefined> };
+
+/** Without the fields that have no value. */
+export function present<Fields extends object>(fields: Fields): Present<Fields> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as Present<Fields>;
 }

@@ -3,12 +3,7 @@
  * headers that every answer has. Every route exists twice, at the root and under `/replicas/{id}`.
  */
 import { Router } from "itty-router";
-import {
-  type Configuration,
-  ConfigurationError,
-  parseConfiguration,
-  replicaNames,
-} from "../api/configuration.ts";
+import { type Configuration, ConfigurationError, parseConfiguration } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
 import { type Problem, problem, problemResponse } from "../api/problem.ts";
 import type { ReplicaName } from "../replica/rpc.ts";
@@ -113,14 +108,6 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
   if (hurried !== undefined) return fail(hurried);
   const foreign = originProblem(request, configuration);
   if (foreign !== undefined) return fail(foreign);
-  if (own !== undefined && !replicaNames(configuration).includes(own)) {
-    return fail(
-      problem(
-        "replica-unknown",
-        `there is no replica ${own}; there are ${replicaNames(configuration).join(", ")}`,
-      ),
-    );
-  }
   const method = request.method === "HEAD" ? "GET" : request.method;
   const match: Match | undefined = await table.fetch({ method, url: `https://troika${path}${url.search}` });
   if (match === undefined) {
@@ -150,6 +137,11 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
     own,
     reads: route.method === "GET",
   });
+  if (own !== undefined && !(await cluster.knows(own))) {
+    return fail(
+      problem("replica-unknown", `there is no replica ${own}; there are ${cluster.names.join(", ")}`),
+    );
+  }
   if (route.access !== "open") cluster.create();
   const context: RequestContext = {
     request,

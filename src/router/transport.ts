@@ -2,14 +2,16 @@
 import { type Configuration, replicaNames } from "../api/configuration.ts";
 import { REPLICA_HEADER, REQUEST_ID_HEADER, type ReplicaName } from "../replica/rpc.ts";
 
+export interface CallOptions {
+  readonly signal: AbortSignal;
+  readonly request_id: string;
+  /** For a replica that is not among the configured ones. */
+  readonly location_hint?: string;
+}
+
 export interface Transport {
   /** Makes one call. Throws when the stub does or the signal aborts it; the outcome is then unknown. */
-  call(
-    replica: ReplicaName,
-    path: string,
-    body: string,
-    options: { readonly signal: AbortSignal; readonly request_id: string },
-  ): Promise<Response>;
+  call(replica: ReplicaName, path: string, body: string, options: CallOptions): Promise<Response>;
 }
 
 /** What is needed of a `DurableObjectNamespace`. */
@@ -21,10 +23,10 @@ export interface ReplicaNamespace<Id = unknown> {
 export function stubTransport<Id>(namespace: ReplicaNamespace<Id>, configuration: Configuration): Transport {
   const names = replicaNames(configuration);
   return {
-    async call(replica, path, body, { signal, request_id }) {
+    async call(replica, path, body, { signal, request_id, location_hint }) {
       // A stub that threw stays broken, so each call takes a new one; the hint counts only for the first `get` ever.
       const id = namespace.idFromName(`${configuration.cluster_id}/${replica}`);
-      const hint = configuration.location_hints[names.indexOf(replica)];
+      const hint = location_hint ?? configuration.location_hints[names.indexOf(replica)];
       const options = hint === undefined ? {} : { locationHint: hint };
       return await namespace.get(id, options).fetch(`https://replica${path}`, {
         method: "POST",

@@ -48,15 +48,21 @@ describe("a problem", () => {
   it("is retryable exactly where repeating may help", () => {
     const retryable = problemCodes.filter((code) => problemBody(problem(code, ""), request).retryable);
     expect(retryable.toSorted()).toEqual([
+      "change-in-progress",
       "commit-outcome-unknown",
+      "import-in-progress",
       "internal",
+      "learner-behind",
       "no-leader",
       "not-founded",
       "overloaded",
       "rate-limited",
+      "removal-unsafe",
+      "removed",
       "replica-stopped",
       "replica-unreachable",
       "storage-lost",
+      "transfer-failed",
       "version-unknown",
     ]);
   });

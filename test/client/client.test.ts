@@ -1,60 +1,9 @@
 /** The client against real HTTP: a small server for what it does when things go wrong, a real cluster for the rest. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type Client, ClientError, createClient } from "../../src/client/index.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Client, createClient } from "../../src/client/index.ts";
 import { circuits } from "../../src/proofs/index.ts";
 import { type Cluster, followersOf, ready, startCluster } from "../cluster/harness.ts";
-
-interface Seen {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: IncomingMessage["headers"];
-  readonly body: string;
-}
-
-interface Station {
-  readonly url: string;
-  readonly seen: Seen[];
-}
-
-const servers: Server[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-});
-
-/** Answers the nth request with the nth answer, and the last one from then on; `hang up` cuts the connection. */
-async function station(...answers: readonly ((response: ServerResponse) => void)[]): Promise<Station> {
-  const seen: Seen[] = [];
-  const server = createServer(async (incoming, response) => {
-    let body = "";
-    for await (const chunk of incoming) body += chunk;
-    const { method = "", url: path = "", headers } = incoming;
-    const answer = answers[Math.min(seen.length, answers.length - 1)];
-    seen.push({ method, path, headers, body });
-    answer?.(response);
-  });
-  servers.push(server);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen };
-}
-
-const hangUp = (response: ServerResponse): void => void response.socket?.destroy();
-
-function answering(status: number, body: object = {}, headers: Record<string, string> = {}) {
-  return (response: ServerResponse): void => {
-    response.writeHead(status, { "content-type": "application/json", ...headers });
-    response.end(status === 204 ? undefined : JSON.stringify(body));
-  };
-}
-
-function failing(status: number, code: string, retryable: boolean, headers: Record<string, string> = {}) {
-  const body = { status, code, retryable, detail: `it is ${code}`, request_id: "r-9" };
-  return answering(status, body, { "content-type": "application/problem+json", ...headers });
-}
+import { answering, errorOf, failing, hangUp, station } from "./station.ts";
 
 const accepted = answering(202, {
   success: true,
@@ -63,15 +12,6 @@ const accepted = answering(202, {
   message: "",
   request_id: "r",
 });
-
-async function errorOf(promise: Promise<unknown>): Promise<ClientError> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(ClientError);
-  return error as ClientError;
-}
 
 describe("when things go wrong, the client", () => {
   it("goes on to the next address when a connection is refused or a replica is stopped, and stays there", async () => {
@@ -260,6 +200,36 @@ describe("on a real cluster, the client", () => {
     expect(seq).toBeGreaterThan(0);
     const { events, count } = await client.events.list({ after: seq - 1, limit: 1 });
     expect([events, count]).toEqual([[{ Critical: { FromClient: { n: 1 } } }], 1]);
+  });
+
+  it("puts operations, whose id makes a repeat harmless, and reads them at one replica alone", async () => {
+    const put = () => client.operations.put("client-op", { type: "add", payload: { n: 1 } });
+    const first = await put();
+    expect(first).toMatchObject({ state: "COMMITTED", committed: true });
+    expect((await put()).log_index).toBe(first.log_index);
+    const other = client.operations.put("client-op", { type: "add", payload: { n: 2 } });
+    expect((await errorOf(other)).status).toBe(422);
+    const own = createClient({ url: `${cluster.url}/replicas/coordinator-2` });
+    expect(await own.operations.get("client-op")).toMatchObject({ type: "add", payload: { n: 1 } });
+  });
+
+  it("knows the circuits, and has a proof verified", async () => {
+    const { items } = await client.circuits.list();
+    expect(items.map(({ name }) => name)).toEqual([...circuits.keys()]);
+    const { verifying_key } = await client.circuits.get("range");
+    expect(verifying_key).toEqual(circuits.get("range")?.verifying_key);
+    const check = { circuit: "merkle", proof: {}, public_inputs: ["1", "2", "3"] };
+    expect(await client.circuits.verify(check)).toMatchObject({ valid: false, reason: expect.any(String) });
+  });
+
+  it("sees who takes part, and moves leadership", async () => {
+    const { leader, members } = await client.cluster.get();
+    expect(members).toHaveLength(3);
+    const to = members.find(({ node_id }) => node_id !== leader)?.node_id;
+    expect.assert(to !== undefined);
+    expect((await client.cluster.transferLeadership(to)).leader).toBe(to);
+    expect((await errorOf(client.cluster.promote("coordinator-9"))).code).toBe("member-unknown");
+    expect((await client.service()).service).toBe("troika");
   });
 
   it("sees health, status, readiness and metrics, and the fault of a replica", async () => {

@@ -163,6 +163,21 @@ describe("GET /events?after=&wait=", () => {
     }
   });
 
+  test("after=latest waits for what is yet to come, and says where to go on from", async () => {
+    const { seq = 0 } = await append("N", { n: 1 });
+    const nothing = await cluster.json<EventList>("/events?after=latest");
+    expect(nothing.body).toEqual({ events: [], count: 0, last: String(seq) });
+    const system = await cluster.json<EventList>("/events?after=latest&include=system");
+    expect(system.body).toEqual({ events: [], count: 0, last: expect.stringMatching(/^\d+\.0$/) });
+    await append("N", { n: 2 });
+    for (const { body } of [nothing, system]) {
+      const { body: next } = await cluster.json<EventList>(
+        `/events?after=${body.last}&include=system&wait=20`,
+      );
+      expect(next.events).toEqual([{ Critical: { N: { n: 2 } } }]);
+    }
+  });
+
   test("answers at once when there is something", async () => {
     const { seq = 0 } = await append("N", { n: 1 });
     const began = Date.now();
@@ -202,7 +217,7 @@ describe("?include=system", () => {
     expect(critical.events.every((each) => Object.hasOwn(each as object, "Critical"))).toBe(true);
     expect(events.filter((each) => Object.hasOwn(each as object, "Critical"))).toEqual(critical.events);
     const none = await cluster.json<EventList>(`/events?include=system&after=${last}`);
-    expect(none.body).toEqual({ events: [], count: 0 });
+    expect(none.body).toEqual({ events: [], count: 0, last });
     const same = async (): Promise<void> => {
       for (const at of everywhere())
         expect((await cluster.json(`${at}/events?include=system`)).text).toBe(text);
@@ -308,7 +323,13 @@ describe("POST /events {event:{Ephemeral:…}}", () => {
 describe("with EVENT_RETENTION=5", () => {
   let small: Cluster;
   beforeAll(async () => {
-    small = await startCluster({ variables: { EVENT_RETENTION: "5", REPLICAS: "1" } });
+    const variables = {
+      EVENT_RETENTION: "5",
+      REPLICAS: "1",
+      CHECKPOINT_ENTRIES: "10",
+      LOG_TAIL_ENTRIES: "0",
+    };
+    small = await startCluster({ variables });
     await ready(small);
     for (let n = 1; n <= 8; n++) await small.post("/events", event("N", { n }));
   });
@@ -327,5 +348,20 @@ describe("with EVENT_RETENTION=5", () => {
       expect(reply.body.detail).toMatch(/kept behind seq 3/);
     }
     expect((await small.json<EventList>("/events?after=3")).body.count).toBe(5);
+  });
+
+  test("what a replica cuts from its log is log.compacted on its own stream, and loses no event that is kept", async () => {
+    const stream = await openStream(small, "/events?include=system&after=latest");
+    const compacted = await eventually("the log is cut", async () => {
+      await small.post("/events", event("N", { n: 0 }));
+      return stream.received.find((each) => systemName(each) === "log.compacted");
+    });
+    expect(compacted.id).toBeUndefined();
+    const { System } = JSON.parse(compacted.data) as { System: { "log.compacted": object } };
+    expect(System["log.compacted"]).toEqual({ entries_removed: expect.any(Number) });
+    const { body } = await small.json("/status");
+    expect(body.first_log_index).toBeGreaterThan(1);
+    expect((await small.json<EventList>("/events")).body.count).toBe(5);
+    await stream.close();
   });
 });

@@ -26,7 +26,8 @@ function ownerOf(path: string): string | undefined {
   const database = new DatabaseSync(path);
   try {
     const row = database.prepare("SELECT body FROM state WHERE key = 'identity'").get();
-    return (JSON.parse(String(row?.body)) as { name?: string }).name;
+    // One that was removed from the group has no name until it is asked for again.
+    return row === undefined ? undefined : (JSON.parse(String(row.body)) as { name?: string }).name;
   } finally {
     database.close();
   }

@@ -36,7 +36,8 @@ export async function openStream(
   let ended = false;
   const reading = (async () => {
     try {
-      for await (const event of serverSentEvents(body)) received.push(event);
+      for await (const { data, ...event } of serverSentEvents(body))
+        if (data !== undefined) received.push({ ...event, data });
     } catch (error) {
       if (!signal.aborted) throw error;
     }

@@ -76,6 +76,7 @@ test("the same commands give the same state, whatever is checkpointed and restar
       const now = machine.time;
       expect(other.machine.coordinator.overdueLeases(now)).toEqual(machine.coordinator.overdueLeases(now));
       expect(other.machine.coordinator.nextOverdue(now)).toEqual(machine.coordinator.nextOverdue(now));
+      expect(other.machine.coordinator.firstEnded).toEqual(machine.coordinator.firstEnded);
       expect(other.machine.coordinator.nextAdvance).toEqual(machine.coordinator.nextAdvance);
     }),
     { numRuns: 200 },

@@ -94,7 +94,8 @@ test("in any history a reader who comes back behind any item gets exactly what c
         const at = all.length === 0 ? 0 : pick % all.length;
         const behind = readAll(feed, opened(feed, all[at]?.id, reports));
         expect(behind).toEqual(all.slice(at + (all.length === 0 ? 0 : 1)));
-        expect(readAll(feed, opened(feed, "latest", reports))).toEqual([]);
+        expect(readAll(feed, opened(feed, feed.latest(reports), reports))).toEqual([]);
+        expect(feed.latest(reports)).toBe(all.at(-1)?.id ?? "0");
       }
       const critical = readAll(feed, opened(feed, undefined, false));
       expect(critical.map(({ id }) => id)).toEqual(critical.map((_, at) => String(at + 1)));
@@ -122,6 +123,32 @@ test("a cursor of one kind of reader opens the other kind, too", () => {
   expect(ids("0.5", false)).toEqual(["1", "2"]);
   expect(ids("9", true)).toEqual([]);
   expect(ids("9", false)).toEqual([]);
+});
+
+test("a replica that is behind repeats nothing to a reader who comes from one that is ahead", () => {
+  const begun = (): Machine => {
+    const machine = new Machine();
+    append(machine, 1);
+    return machine;
+  };
+  const goOn = (machine: Machine): void => {
+    machine.register("a");
+    append(machine, 2);
+    append(machine, 3);
+    machine.register("b");
+  };
+  const ahead = begun();
+  goOn(ahead);
+  for (const reports of [true, false]) {
+    const all = readAll(ahead.coordinator.feed, opened(ahead.coordinator.feed, undefined, reports));
+    for (const [at, { id }] of all.entries()) {
+      const machine = begun();
+      const cursor = opened(machine.coordinator.feed, id, reports);
+      expect(readAll(machine.coordinator.feed, cursor)).toEqual([]);
+      goOn(machine);
+      expect(readAll(machine.coordinator.feed, cursor)).toEqual(all.slice(at + 1));
+    }
+  }
 });
 
 describe("what is forgotten", () => {

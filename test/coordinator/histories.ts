@@ -35,7 +35,10 @@ export type Step = { readonly pause: number } & (
       deadline?: number;
       key?: number;
     }
+  | { readonly do: "batch"; tasks: readonly number[]; key?: number }
   | { readonly do: "cancel" | "retry"; task: number }
+  | { readonly do: "change"; tasks: readonly number[]; retry: boolean }
+  | { readonly do: "forget"; age: number; limit: number }
   | { readonly do: "advance"; limit: number }
   | { readonly do: "register"; worker: number; boot: number; slots: number; circuits: number }
   | { readonly do: "grant"; worker: number; max: number }
@@ -81,6 +84,12 @@ const submit = {
 const stranger = fc.boolean();
 const step = fc.oneof(
   { weight: 8, arbitrary: make("submit", submit, ["delay", "deadline", "key"]) },
+  {
+    weight: 2,
+    arbitrary: make("batch", { tasks: fc.array(task, { maxLength: 5 }), key: fc.nat(5) }, ["key"]),
+  },
+  { weight: 2, arbitrary: make("change", { tasks: fc.array(task, { maxLength: 5 }), retry: fc.boolean() }) },
+  { weight: 1, arbitrary: make("forget", { age: fc.nat(3), limit: fc.nat(4) }) },
   { weight: 2, arbitrary: make("cancel", { task }) },
   { weight: 2, arbitrary: make("retry", { task }) },
   { weight: 2, arbitrary: make("advance", { limit: fc.nat(4) }) },
@@ -157,6 +166,25 @@ function bodyOf(machine: Machine, one: Exclude<Step, { readonly do: "repeat" }>)
         task: taskOf({ task_id, content_hash, circuit, priority, max_attempts, ...limit, ...time }),
         ...key,
       };
+    }
+    case "batch": {
+      const items = one.tasks.map((at, index) => ({
+        index,
+        task: taskOf({ task_id: `t${at}`, content_hash: `c${at % 20}` }),
+      }));
+      const key =
+        one.key === undefined
+          ? {}
+          : { client_key: { scope: "b", key: `k${one.key}`, digest: one.tasks.join() } };
+      return { type: "submit-batch", items, ...key };
+    }
+    case "change": {
+      const task_ids = one.tasks.map((at) => `t${at}`);
+      return { type: "change-tasks", action: one.retry ? "retry" : "cancel", task_ids };
+    }
+    case "forget": {
+      const ended_before = machine.time - (DEADLINES_MS[one.age] ?? 0);
+      return { type: "forget-tasks", ended_before, limit: one.limit };
     }
     case "cancel":
       return { type: "cancel-task", task_id: `t${one.task}` };

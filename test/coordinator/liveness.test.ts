@@ -74,7 +74,7 @@ describe("a silent worker", () => {
     machine.grant("w", 1);
     const later = START + 2 * LEASE_MS - 1;
     lead(later);
-    expect(liveness.expiresAt("a.1")).toBe(later + 2 * LEASE_MS);
+    expect(liveness.expiresAt("a.1", later)).toBe(later + 2 * LEASE_MS);
     expect(liveness.due(later + LEASE_MS - 1)).toEqual([]);
     expect(liveness.due(later + LEASE_MS)).toEqual([state("suspect")]);
   });
@@ -149,8 +149,8 @@ describe("a heartbeat", () => {
     expect(beat(now + THIRD, ["a.1", "b.1", "c.1"]).propose).toEqual([
       { type: "start-leases", lease_ids: ["c.1"] },
     ]);
-    expect(liveness.expiresAt("a.1")).toBe(now + THIRD + 2 * LEASE_MS);
-    expect(liveness.expiresAt("nonsense")).toBeUndefined();
+    expect(liveness.expiresAt("a.1", now + THIRD)).toBe(now + THIRD + 2 * LEASE_MS);
+    expect(liveness.expiresAt("nonsense", now)).toBeUndefined();
   });
 
   test("is told to cancel what is over and that the rest is lost", () => {
@@ -211,7 +211,7 @@ describe("a lease", () => {
     beat(START, ["a.1"]);
     apply(liveness.due(START + LEASE_MS), START + LEASE_MS);
     expect(liveness.due(START + 2 * LEASE_MS - 1)).toEqual([]);
-    expect(liveness.expiresAt("a.1")).toBe(START + 2 * LEASE_MS);
+    expect(liveness.expiresAt("a.1", START + LEASE_MS)).toBe(START + 2 * LEASE_MS);
     expect(liveness.due(START + 2 * LEASE_MS)).toEqual([state("dead")]);
   });
 
@@ -226,6 +226,18 @@ describe("a lease", () => {
     expect(liveness.due(START + 2 * LEASE_MS + THIRD)).toEqual([expire("a.1", "missing")]);
   });
 
+  test("that was handed out again ends when it would have ended: neither pulls nor heartbeats without it extend it", () => {
+    const later = START + LEASE_MS;
+    liveness.heard("w", "boot-1", later);
+    machine.time = later;
+    expect(machine.grant("w", 3)).toEqual(["a.1"]);
+    expect(liveness.expiresAt("a.1", later)).toBe(START + 2 * LEASE_MS);
+    beat(later + 1, []);
+    expect(liveness.expiresAt("a.1", later + 1)).toBe(later + 1 + LEASE_MS);
+    beat(later + THIRD, ["a.1"]);
+    expect(liveness.expiresAt("a.1", later + THIRD)).toBe(later + THIRD + 2 * LEASE_MS);
+  });
+
   test("granted after a long wait without heartbeats has its full time from the grant", () => {
     machine.complete("a.1", "w");
     for (let now = START; now < START + 3 * LEASE_MS; now += THIRD) {
@@ -237,7 +249,7 @@ describe("a lease", () => {
     machine.time = now;
     machine.submit({ task_id: "b" });
     machine.grant("w", 1);
-    expect(liveness.expiresAt("b.1")).toBe(now + 2 * LEASE_MS);
+    expect(liveness.expiresAt("b.1", now)).toBe(now + 2 * LEASE_MS);
     for (let later = now; later < now + 2 * LEASE_MS; later += THIRD) {
       liveness.heard("w", "boot-1", later);
       expect(liveness.due(later)).toEqual([]);

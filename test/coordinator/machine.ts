@@ -27,6 +27,7 @@ export const TABLES: readonly Table[] = [
   "content",
   "keys",
   "key_order",
+  "ended",
   "operations",
   "operation_order",
   "system_events",
@@ -104,12 +105,17 @@ export class Machine {
 
   /** Newest first. */
   tasks(): readonly TaskRecord[] {
-    return Array.from(this.records.newestTasks());
+    return tasksOf(this.records);
   }
 
   leases(worker_id: string): readonly string[] {
     return this.coordinator.worker(worker_id)?.leases ?? [];
   }
+}
+
+/** Newest first. */
+export function tasksOf(records: Records): readonly TaskRecord[] {
+  return Array.from(records.newestTasks()).flatMap(({ task }) => task ?? []);
 }
 
 export function taskOf(task: Partial<SubmitTask["task"]> & { readonly task_id: string }): SubmitTask["task"] {

@@ -4,9 +4,16 @@
  */
 import { describe, expect, test } from "vitest";
 import { renderTask } from "../../src/api/render.ts";
-import type { Page, Query, TaskRecord, TaskSummary, WorkerView } from "../../src/coordinator/index.ts";
+import {
+  createMemoryRecords,
+  type Page,
+  type Query,
+  type TaskRecord,
+  type TaskSummary,
+  type WorkerView,
+} from "../../src/coordinator/index.ts";
 import { PAGE_BYTES_MAX } from "../../src/coordinator/page.ts";
-import { EXAMINED_MAX } from "../../src/coordinator/queries.ts";
+import { READ_BYTES_MAX } from "../../src/coordinator/task-pages.ts";
 import { Machine } from "./machine.ts";
 
 function filled(): Machine {
@@ -40,6 +47,40 @@ function walk(machine: Machine, filter: Filter): { readonly ids: readonly string
   return { ids, pages };
 }
 
+/** Counts the ended tasks that are read: those are not in memory. */
+function counted() {
+  let tasks = 0;
+  const records = createMemoryRecords();
+  const machine = new Machine({
+    ...records,
+    get(table, key) {
+      const record = records.get(table, key);
+      if (table === "tasks" && record !== undefined && "completed_at" in record) tasks++;
+      return record;
+    },
+    *newestTasks(before) {
+      for (const arrival of records.newestTasks(before)) {
+        if (arrival.task?.completed_at !== undefined) tasks++;
+        yield arrival;
+      }
+    },
+  });
+  const read = <Result>(ask: () => Result): { readonly result: Result; readonly tasks: number } => {
+    tasks = 0;
+    const result = ask();
+    return { result, tasks };
+  };
+  return { machine, read };
+}
+
+/** So many tasks more come and are completed. */
+function end(machine: Machine, count: number, more: object = {}): void {
+  for (let at = 0; at < count; at++) machine.submit({ task_id: `ended-${at}`, ...more });
+  for (let left = count; left > 0; left -= 500) {
+    for (const lease_id of machine.grant("w", 500)) machine.complete(lease_id, "w");
+  }
+}
+
 describe("a list of tasks", () => {
   test("comes newest first, in pages that neither repeat nor omit one while others arrive", () => {
     const machine = filled();
@@ -60,23 +101,73 @@ describe("a list of tasks", () => {
     const machine = filled();
     const ids = (filter: object) =>
       list(machine, { limit: 9, ...filter }).items.map(({ task_id }) => task_id);
-    expect(ids({ status: "completed" })).toEqual(["t1"]);
+    expect(ids({ statuses: ["completed"] })).toEqual(["t1"]);
     expect(ids({ circuit: "range" })).toEqual(["t3"]);
     expect(ids({ worker_id: "w" })).toEqual(["t2", "t1"]);
-    expect(ids({ status: "pending", circuit: "merkle" })).toEqual(["t5", "t4"]);
-    expect(ids({ status: "no such status" })).toEqual([]);
+    expect(ids({ statuses: ["pending"], circuit: "merkle" })).toEqual(["t5", "t4"]);
+    expect(ids({ statuses: ["no such status"] })).toEqual([]);
   });
 
-  test("looks at a bounded number of tasks for a page and says where to go on", () => {
-    const machine = new Machine();
+  test("reads a bounded part of what has ended for a page and says where to go on", () => {
+    const { machine, read } = counted();
+    machine.register("w", { slots: 500 });
     machine.submit({ task_id: "first", circuit: "range" });
-    for (let at = 0; at < EXAMINED_MAX; at++) machine.submit({ task_id: `t${at}` });
-    const page = list(machine, { circuit: "range", limit: 9 });
-    expect(page.items).toEqual([]);
-    const { next_cursor = "" } = page;
+    end(machine, READ_BYTES_MAX / 2_048 + 1);
+    const page = read(() => list(machine, { circuit: "range", limit: 9 }));
+    expect(page.tasks).toBe(READ_BYTES_MAX / 2_048);
+    expect(page.result.items).toEqual([]);
+    const { next_cursor = "" } = page.result;
     const rest = list(machine, { circuit: "range", limit: 9, cursor: next_cursor });
     expect(rest.items).toMatchObject([{ task_id: "first" }]);
     expect(rest.next_cursor).toBeUndefined();
+  });
+
+  test("reads fewer the larger their inputs are, and all of them page by page", () => {
+    const { machine, read } = counted();
+    machine.register("w", { slots: 500 });
+    end(machine, 20, { input_bytes: 1024 * 1024 });
+    const page = read(() => list(machine, { limit: 500 }));
+    expect([page.tasks, page.result.items.length]).toEqual([4, 4]);
+    expect(walk(machine, { limit: 500 }).ids).toEqual(machine.tasks().map(({ task_id }) => task_id));
+  });
+
+  test("of open tasks reads none that has ended, however many there are and whatever is asked for", () => {
+    const { machine, read } = counted();
+    machine.register("w", { slots: 500 });
+    for (const task_id of ["a", "b", "c", "d"]) machine.submit({ task_id, circuit: "range", tags: ["x"] });
+    end(machine, 5_000);
+    machine.submit({ task_id: "e", circuit: "range" });
+    const first = read(() => list(machine, { statuses: ["pending", "scheduled"], limit: 2 }));
+    expect([first.tasks, first.result.items.map(({ task_id }) => task_id)]).toEqual([0, ["e", "d"]]);
+    const cursor = first.result.next_cursor ?? "";
+    const second = list(machine, { statuses: ["pending"], limit: 3, cursor });
+    expect([second.items.map(({ task_id }) => task_id), second.next_cursor]).toEqual([
+      ["c", "b", "a"],
+      undefined,
+    ]);
+    const found = read(() => machine.coordinator.query({ type: "changeable", action: "cancel", limit: 2 }));
+    expect([found.tasks, found.result]).toEqual([0, { items: ["e", "d"], next_cursor: expect.any(String) }]);
+  });
+
+  test("of what may be retried reads no task that was completed", () => {
+    const { machine, read } = counted();
+    machine.register("w", { slots: 500 });
+    for (const task_id of ["a", "b", "c"]) machine.submit({ task_id, circuit: "range" });
+    machine.apply({ type: "change-tasks", action: "cancel", task_ids: ["a", "b"] });
+    end(machine, 5_000);
+    machine.apply({ type: "cancel-task", task_id: "c" });
+    machine.submit({ task_id: "delayed", delay_ms: 1_000 });
+    const ids: string[] = [];
+    let cursor: string | undefined;
+    const { tasks } = read(() => {
+      do {
+        const query = { type: "changeable", action: "retry", limit: 2, ...(cursor && { cursor }) } as const;
+        const page = machine.coordinator.query(query) as Page<string>;
+        ids.push(...page.items);
+        cursor = page.next_cursor;
+      } while (cursor !== undefined);
+    });
+    expect([ids, tasks]).toEqual([["delayed", "c", "b", "a"], 3]);
   });
 
   test("is bounded in bytes, and its pages still neither repeat nor omit one", () => {

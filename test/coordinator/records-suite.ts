@@ -2,7 +2,7 @@
  * What every store of records has to do, in memory or in tables.
  */
 import { expect, test } from "vitest";
-import type { Records, TaskRecord } from "../../src/coordinator/index.ts";
+import type { Arrival, Records, TaskRecord } from "../../src/coordinator/index.ts";
 import { taskOf } from "./machine.ts";
 
 export function recordsSuite(create: () => Records): void {
@@ -17,7 +17,8 @@ export function recordsSuite(create: () => Records): void {
     grants: 0,
     attempts: [],
   });
-  const ids = (tasks: Iterable<TaskRecord>) => Array.from(tasks, ({ task_id }) => task_id);
+  const ids = (arrivals: Iterable<Arrival>) =>
+    Array.from(arrivals).flatMap(({ task }) => task?.task_id ?? []);
 
   test("a record is what was put last, and nothing after it was deleted", () => {
     const records = create();
@@ -67,5 +68,22 @@ export function recordsSuite(create: () => Records): void {
     expect(ids(records.newestTasks())).toEqual(["t9", "t7", "t3", "t1"]);
     records.put("tasks", "t3", task("t3", 3));
     expect(ids(records.newestTasks(9))).toEqual(["t7", "t3", "t1"]);
+  });
+
+  test("places of tasks are read oldest first, so many at a time, whether they have ended or not", () => {
+    const records = create();
+    for (let sequence = 1; sequence <= 1_199; sequence += 2) {
+      const task_id = `t${sequence}`;
+      records.put("tasks", task_id, task(task_id, sequence));
+      if (sequence % 3 === 0)
+        records.put("tasks", task_id, { ...task(task_id, sequence), status: "completed" });
+    }
+    const all = records.arrivals(0, 1_000);
+    expect(all).toHaveLength(600);
+    expect(all[0]).toEqual({ sequence: 1, task_id: "t1" });
+    expect(records.arrivals(0, 3).map(({ sequence }) => sequence)).toEqual([1, 3, 5]);
+    expect(records.arrivals(5, 2).map(({ sequence }) => sequence)).toEqual([7, 9]);
+    expect(records.arrivals(1_196, 2).map(({ task_id }) => task_id)).toEqual(["t1197", "t1199"]);
+    expect(records.arrivals(1_199, 2)).toEqual([]);
   });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ELSEWHERE_MS } from "../../src/coordinator/grant.ts";
+import { ELSEWHERE_MS } from "../../src/coordinator/heads.ts";
 import { type CommandBody, createMemoryRecords, type Records } from "../../src/coordinator/index.ts";
 import { PRIORITY_STEP_MS, WaitingQueue } from "../../src/coordinator/queue.ts";
 import { Machine } from "./machine.ts";

@@ -6,12 +6,18 @@ import type { Call } from "./platform.ts";
 import { turn } from "./time.ts";
 
 const [FOUNDER, , LAST] = NAMES;
+/** As the profile has it. */
+const RETRY_MS = 500;
 let group: Group;
 let calls: Call[];
 beforeEach(() => {
-  group = new Group();
+  group = new Group({ variables: { SLEEP_AFTER_MS: "0" } });
   calls = [];
-  group.platform.watch = (call) => void calls.push(call);
+  const { watch } = group.platform;
+  group.platform.watch = (call) => {
+    watch(call);
+    calls.push(call);
+  };
 });
 afterEach(() => group.release());
 
@@ -90,4 +96,41 @@ test("the founder that has lost its storage asks until it knows, and then no mor
   calls.length = 0;
   await time.pass(10_000);
   expect(callsOf(FOUNDER)).toEqual([]);
+});
+
+test("a replica that has lost its storage is told so once by each, and hardly asked again, however long it stays", async () => {
+  const { platform, time } = group;
+  await look(FOUNDER);
+  await time.until("a first leader", 10_000, () => group.seen.commit > 0);
+  const [, lost] = group.followers;
+  platform.wipe(lost);
+  await time.pass(2_000);
+  calls.length = 0;
+  await time.pass(20_000);
+  const toLost = calls.filter(({ to }) => to === lost);
+  expect(toLost.filter(({ path }) => path === "/peer/found")).toEqual([]);
+  // It is another replica by now: the one that the group knows will not answer any more.
+  expect(toLost.length).toBeLessThan(6);
+  expect(callsOf(lost)).toEqual([]);
+  expect(await look(lost)).toMatchObject({
+    result: { status: "unhealthy", reason: expect.stringContaining("storage lost") },
+  });
+});
+
+test("a blank replica that could not be told of the founding is told as soon as it can be, and not all the time until then", async () => {
+  const { platform, time } = group;
+  platform.fate = ({ from, path, to }) => {
+    const told = (to === LAST && path === "/peer/found") || (from.name === LAST && path === "/peer/hello");
+    return told ? "lost" : "arrives";
+  };
+  await look(FOUNDER);
+  await time.until("a first leader", 10_000, () => group.seen.commit > 0);
+  calls.length = 0;
+  await time.pass(10_000);
+  const told = calls.filter(({ to, path }) => to === LAST && path === "/peer/found");
+  expect(told.length).toBeGreaterThan(10);
+  expect(told.length).toBeLessThanOrEqual(10_000 / RETRY_MS);
+  platform.fate = () => "arrives";
+  await time.pass(3_000);
+  expect(await look(LAST)).toMatchObject({ result: { status: "healthy" } });
 });

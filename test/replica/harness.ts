@@ -144,8 +144,8 @@ export class Group {
     return this.call(name, "/read", { query: { type: "workers", limit: 1 }, consistency: "linearizable" });
   }
 
-  fault(name: string, action: Fault["action"]): Promise<Answer> {
-    return this.time.outcome(this.call(name, "/fault", { action }));
+  fault(name: string, action: Fault["action"], degree: Omit<Fault, "action"> = {}): Promise<Answer> {
+    return this.time.outcome(this.call(name, "/fault", { action, ...degree }));
   }
 
   /** `clients` that each propose, wait for the answer and propose again, until the returned function is called. */

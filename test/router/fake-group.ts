@@ -24,7 +24,7 @@ export interface FakeGroup {
   readonly calls: { readonly at: number; readonly replica: string; readonly body: unknown }[];
   readonly observations: { readonly at: number; readonly replica: string }[];
   readonly logs: Omit<LogEvent, "replica">[];
-  behave(replica: Name, behaviour: Behaviour): void;
+  behave(replica: string, behaviour: Behaviour): void;
   observed(replica: Name, leadership: Partial<Leadership>): void;
   forward(call?: Partial<ForwardCall>): Promise<{ readonly result: Forwarded; readonly ms: number }>;
 }
@@ -87,6 +87,7 @@ export function fakeGroup(leader?: Name): FakeGroup {
     names: NAMES,
     loyalty_ms: 300,
     hint: { leader },
+    learn: () => {},
     log: (event) => logs.push(event),
     transport: {
       async call(replica, path, text, { signal }) {

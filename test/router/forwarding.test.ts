@@ -42,7 +42,15 @@ describe("finding the leader", () => {
     expect(fake.calls.length).toBeLessThan(FORWARD_MS / 5);
   });
 
-  it("does not follow a hint to a replica that is not of the group", async () => {
+  it("follows a hint to a replica that is new here: the group may have grown", async () => {
+    const fake = fakeGroup();
+    fake.behave("coordinator-1", () => ({ type: "not-leader", leader: "coordinator-4", term: 1 }));
+    fake.behave("coordinator-4", () => applied(1));
+    const { result } = await fake.forward();
+    expect(result).toMatchObject({ type: "answer", replica: "coordinator-4" });
+  });
+
+  it("does not follow a hint to what cannot be a replica", async () => {
     const fake = fakeGroup();
     fake.behave("coordinator-1", () => ({ type: "not-leader", leader: "elsewhere", term: 1 }));
     fake.behave("coordinator-2", () => applied(1));

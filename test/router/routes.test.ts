@@ -103,9 +103,7 @@ describe("a path or method that does not exist", () => {
 
   it("is 404 for what this version does not have", async () => {
     for (const [method, path] of [
-      ["POST", "/api/v1/tasks/batch"],
       ["POST", "/api/v1/tasks/nonsense"],
-      ["GET", "/api/v1/cluster"],
       ["GET", "/replicas"],
       ["GET", "/replicas/coordinator-9/health"],
     ] as const) {

@@ -21,9 +21,9 @@ export class Checks {
   readonly #logs: Logs;
   readonly #bounds: Bounds;
 
-  constructor(hosts: readonly Host[], knobs: Knobs, figures: Figures) {
+  constructor(hosts: readonly Host[], knobs: Knobs, figures: Figures, effectsOnly: boolean) {
     this.#knobs = knobs;
-    this.rules = new ConfigurationRules(() => this.history);
+    this.rules = new ConfigurationRules(() => this.history, effectsOnly);
     this.#history = new History(hosts, knobs, figures, this.rules);
     this.#logs = new Logs(this.#history, knobs);
     this.#bounds = new Bounds(knobs);

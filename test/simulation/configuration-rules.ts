@@ -15,6 +15,7 @@ interface Placed {
 
 export class ConfigurationRules {
   readonly #decided: () => readonly SimEntry[];
+  readonly #effectsOnly: boolean;
   /** The configurations in each replica's log, oldest first. */
   readonly #placed = new Map<string, Placed[]>();
   /** The committed ones, and the one with which the group was founded. */
@@ -24,8 +25,10 @@ export class ConfigurationRules {
   changes = 0;
   joint = 0;
 
-  constructor(decided: () => readonly SimEntry[]) {
+  /** `effectsOnly`: when a leader makes changes is its own business. */
+  constructor(decided: () => readonly SimEntry[], effectsOnly: boolean) {
     this.#decided = decided;
+    this.#effectsOnly = effectsOnly;
   }
 
   bury(id: string, disk: Disk): void {
@@ -89,7 +92,7 @@ export class ConfigurationRules {
       if (entry.type !== "configuration") continue;
       const before = placed.at(-1);
       this.#follows(host, before?.configuration, entry.configuration);
-      if (status.role === "leader" && status.term === entry.term) {
+      if (!this.#effectsOnly && status.role === "leader" && status.term === entry.term) {
         if (before !== undefined && before.index > status.commit) {
           throw new Violation(
             "one change of membership at a time",

@@ -77,6 +77,7 @@ export class History {
       throw new Violation("a position names one entry", `${entry.index} of term ${entry.term}`, [host.id]);
     }
     this.entries.push(entry);
+    host.note(45, () => `entry ${entry.index}@${entry.term} is decided: ${host.id} is the first to apply it`);
     const committedIn = host.disk.hardState.term;
     this.#committedIn.push(committedIn);
     this.#digests.push(digestAfter(this.#digests.at(-1) ?? 0, entry));
@@ -124,6 +125,7 @@ export class History {
     }
     this.#leaders.set(term, host.id);
     this.#figures.elections += 1;
+    host.note(46, () => `${host.id} leads term ${term}`);
     host.world.elected(host);
     const last = this.entries[this.#committedIn.findLastIndex((committedIn) => committedIn < term)];
     if (last !== undefined) this.#demandComplete(host, last, term);

@@ -42,12 +42,15 @@ export function minimize(found: Scenario, mostRuns = 3_000): Minimized {
       if (fewer < best.scenario.steps && breaks({ ...best.scenario, steps: fewer })) return;
     }
   };
-  shorten();
-  for (const trouble of TROUBLES) {
-    // Last of all: as long as time passes as it did, leaving out an action moves no other.
-    if (trouble !== "waiting")
+  const simplify = () => {
+    for (const trouble of TROUBLES) {
+      // Last of all: as long as time passes as it did, leaving out an action moves no other.
+      if (trouble === "waiting" || best.scenario.without.has(trouble)) continue;
       breaks({ ...best.scenario, without: new Set([...best.scenario.without, trouble]) });
-  }
+    }
+  };
+  shorten();
+  simplify();
   const performed = () => [...best.result.performed.keys()];
   const reduce = () => {
     for (let size = Math.ceil(performed().length / 2); size >= 1 && runs < mostRuns; ) {
@@ -64,6 +67,8 @@ export function minimize(found: Scenario, mostRuns = 3_000): Minimized {
       size = Math.max(1, Math.min(Math.ceil(size / 2), Math.ceil(performed().length / 2)));
     }
   };
+  reduce();
+  simplify();
   reduce();
   if (breaks({ ...best.scenario, without: new Set([...best.scenario.without, "waiting"]) })) reduce();
   shorten();

@@ -54,6 +54,8 @@ export class Network {
   }
 
   heal(): void {
+    const { transcript, schedule } = this.#world;
+    transcript.note(schedule.now, 70, 0, () => "all links are healed");
     this.#links.heal();
     this.muted = undefined;
   }

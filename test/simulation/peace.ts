@@ -78,11 +78,14 @@ function membersNow({ world, hosts }: Simulation): readonly Host[] {
 /** Whoever was removed for good is switched off, as operators would. */
 function dismiss(simulation: Simulation): void {
   const members = membersNow(simulation);
-  const { current } = simulation.world.checks.rules;
+  const { rules } = simulation.world.checks;
+  const { current } = rules;
   if (current?.type !== "stable") return;
-  const changing = members.some(
-    (host) => JSON.stringify(simulation.world.checks.rules.inForce(host)) !== JSON.stringify(current),
-  );
+  // A change that a core has taken up counts before any of it is written.
+  const changing = members.some((host) => {
+    const inForce = host.raft === undefined ? rules.inForce(host) : host.raft.status.configuration;
+    return JSON.stringify(inForce) !== JSON.stringify(current);
+  });
   if (changing) return;
   for (const host of simulation.hosts) {
     if (members.includes(host)) continue;

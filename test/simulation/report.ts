@@ -1,13 +1,14 @@
 /** A violation as a person wants to read it: what, where, what led to it, and how to see it again. */
-import { type Scenario, STEPS, scenarioOf } from "./scenario.ts";
+import { type Scenario, STEPS, type Trouble } from "./scenario.ts";
 import { type Result, simulate } from "./simulation.ts";
 
 const LINES = 60;
 
 /** The options of `npm run simulate` that run this scenario. */
-export function argumentsOf({ seed, luck, steps, only, without, bug }: Scenario): string {
+export function argumentsOf({ seed, luck, steps, only, without, bug, effectsOnly }: Scenario): string {
   return [
     ...(bug === undefined ? [] : [`--bug ${bug}`]),
+    ...(effectsOnly ? ["--effects-only"] : []),
     `--seed ${seed}`,
     ...(luck > 0 ? [`--luck ${luck}`] : []),
     ...(steps === STEPS ? [] : [`--steps ${steps}`]),
@@ -20,25 +21,28 @@ export function commandOf(scenario: Scenario): string {
   return `npm run simulate -- ${argumentsOf(scenario)}`;
 }
 
+/** What broke, where. */
+export function verdictOf(
+  { seed }: Scenario,
+  { error, step, now }: NonNullable<Result["violation"]>,
+): string {
+  return `seed ${seed}, step ${step}, ${now.toFixed(2)} ms: "${error.invariant}" does not hold\n  ${error.message}`;
+}
+
 /** Runs the scenario once more to show the last lines of its transcript. */
-export function reportOf(scenario: Scenario, { violation, hash }: Result, lines = LINES): string {
+export function reportOf(scenario: Scenario, { violation, hash }: Result): string {
   if (violation === undefined) return `seed ${scenario.seed}: no violation, transcript ${hash}`;
-  const { error, step, now } = violation;
-  const concerned = (line: string) =>
-    error.concerned.length === 0 || error.concerned.some((id) => line.includes(id));
+  const { concerned } = violation.error;
+  const isConcerned = (line: string) => concerned.length === 0 || concerned.some((id) => line.includes(id));
   const transcript = simulate(scenario, { recording: true }).lines ?? [];
   const shortened = scenario.luck > 0 || scenario.only !== undefined || scenario.without.size > 0;
+  const whole = { ...scenario, luck: 0, steps: STEPS, without: new Set<Trouble>() };
   return [
-    `seed ${scenario.seed}, step ${step}, ${now.toFixed(2)} ms: "${error.invariant}" does not hold`,
-    `  ${error.message}`,
-    error.concerned.length === 0
-      ? "the last of what happened:"
-      : `the last that concerns ${error.concerned.join(", ")}:`,
-    ...transcript.filter(concerned).slice(-lines),
+    verdictOf(scenario, violation),
+    concerned.length === 0 ? "the last of what happened:" : `the last that concerns ${concerned.join(", ")}:`,
+    ...transcript.filter(isConcerned).slice(-LINES),
     `to see it again:        ${commandOf(scenario)} --transcript`,
-    ...(shortened
-      ? []
-      : [`to see less of it:      ${commandOf(scenarioOf(scenario.seed, scenario.bug))} --minimize`]),
+    ...(shortened ? [] : [`to see less of it:      ${commandOf(whole)} --minimize`]),
   ].join("\n");
 }
 

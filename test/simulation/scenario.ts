@@ -8,7 +8,7 @@ import type { LinkWeather } from "./links.ts";
 import { COMMAND_BYTES } from "./machine.ts";
 import { Random, streamOf } from "./random.ts";
 
-/** Kinds of trouble that a scenario can do without. */
+/** Kinds of trouble, and of liberties, that a scenario can do without. */
 export const TROUBLES = [
   "loss",
   "repetition",
@@ -20,6 +20,11 @@ export const TROUBLES = [
   "limits",
   "five-replicas",
   "gated-hosts",
+  "spares",
+  "forwarding",
+  "silence",
+  "resuming",
+  "favourite",
   // The time that actions left out would have taken.
   "waiting",
 ] as const;
@@ -34,14 +39,16 @@ export interface Scenario {
   /** The actions that take place, by number; all of them if absent. */
   readonly only?: ReadonlySet<number>;
   readonly without: ReadonlySet<Trouble>;
+  /** Not how the membership is changed is looked at, only what comes of it. */
+  readonly effectsOnly?: boolean;
   /** The fault of `test/mutation` that is in the core, if any. */
   readonly bug?: string;
 }
 
 export const STEPS = 2_000;
 
-export function scenarioOf(seed: number, bug?: string): Scenario {
-  return { seed, luck: 0, steps: STEPS, without: new Set(), ...(bug !== undefined && { bug }) };
+export function scenarioOf(seed: number, more: Pick<Scenario, "bug" | "effectsOnly"> = {}): Scenario {
+  return { seed, luck: 0, steps: STEPS, without: new Set(), ...more };
 }
 
 export interface Weather extends LinkWeather {
@@ -92,8 +99,50 @@ export interface Knobs {
 }
 
 export function knobsOf({ seed, without }: Scenario): Knobs {
+  const { weather, timing, options, ...knobs } = drawn(seed);
+  const { quiesceAfter, ...timingAwake } = timing;
+  const slowDisks = without.has("slow-disks") ? { flush: FAIR.flush, diskFailure: 0 } : undefined;
+  return {
+    ...knobs,
+    ...(without.has("five-replicas") && { founders: knobs.founders.slice(0, 3) }),
+    ...(without.has("spares") && { spares: [] }),
+    ...(without.has("favourite") && { favourite: undefined }),
+    ...(without.has("limits") && { limits: WIDE }),
+    ...(without.has("gated-hosts") && { gated: false }),
+    ...(without.has("drift") && { drift: 0 }),
+    ...(without.has("lazy-hosts") && { lazy: 0 }),
+    ...(without.has("founding") && { troubledFounding: false }),
+    timing: without.has("silence") ? timingAwake : timing,
+    options: {
+      ...options,
+      ...(without.has("silence") && { startQuiesced: false }),
+      ...(without.has("forwarding") && { forwardRequests: false }),
+      ...(without.has("resuming") && { resumeLeadership: false }),
+    },
+    weather: {
+      ...weather,
+      ...slowDisks,
+      ...(without.has("loss") && { loss: 0 }),
+      ...(without.has("repetition") && { repetition: 0 }),
+      ...(without.has("reordering") && { overtaken: 0 }),
+    },
+  };
+}
+
+/** Limits that nothing reaches. */
+const WIDE: Limits = {
+  entryBytes: 10 * COMMAND_BYTES,
+  messageBytes: 100 * COMMAND_BYTES,
+  inFlightMessages: 16,
+  inFlightBytes: 500 * COMMAND_BYTES,
+  uncommittedBytes: 1_000 * COMMAND_BYTES,
+  committedBytes: 500 * COMMAND_BYTES,
+};
+
+/** As a whole, so that doing without one thing changes none of the others. */
+function drawn(seed: number): Knobs {
   const random = new Random(streamOf(seed, 1));
-  const size = random.chance(0.4) && !without.has("five-replicas") ? 5 : 3;
+  const size = random.chance(0.4) ? 5 : 3;
   const heartbeatInterval = random.pick([20, 50, 75]);
   const loyalty = heartbeatInterval * random.pick([2, 4]);
   const longest = loyalty * random.pick([1.5, 2, 3]);
@@ -101,9 +150,9 @@ export function knobsOf({ seed, without }: Scenario): Knobs {
   const silent = random.chance(0.3);
   const checkQuorum = random.chance(0.8);
   const lease = checkQuorum && random.chance(0.25);
-  const drift = without.has("drift") ? 0 : lease ? 0.02 : random.pick([0, 0, 0.02, 0.3]);
+  const drift = lease ? 0.02 : random.pick([0, 0, 0.02, 0.3]);
   const overthrows = random.chance(0.3);
-  const tight = random.chance(overthrows ? 0.8 : 0.4) && !without.has("limits");
+  const tight = random.chance(overthrows ? 0.8 : 0.4);
   return {
     founders: ["r1", "r2", "r3", "r4", "r5"].slice(0, size),
     spares: ["r6", "r7"],
@@ -115,12 +164,14 @@ export function knobsOf({ seed, without }: Scenario): Knobs {
     },
     favourite: random.chance(0.2) ? "r1" : undefined,
     limits: {
-      entryBytes: 10 * COMMAND_BYTES,
-      messageBytes: COMMAND_BYTES * (tight ? random.between(1, 5) : 100),
-      inFlightMessages: tight ? random.between(1, 4) : 16,
-      inFlightBytes: COMMAND_BYTES * (tight ? random.between(1, 10) : 500),
-      uncommittedBytes: COMMAND_BYTES * (tight ? random.between(5, 50) : 1_000),
-      committedBytes: COMMAND_BYTES * (tight ? random.between(1, 10) : 500),
+      ...WIDE,
+      ...(tight && {
+        messageBytes: COMMAND_BYTES * random.between(1, 5),
+        inFlightMessages: random.between(1, 4),
+        inFlightBytes: COMMAND_BYTES * random.between(1, 10),
+        uncommittedBytes: COMMAND_BYTES * random.between(5, 50),
+        committedBytes: COMMAND_BYTES * random.between(1, 10),
+      }),
     },
     options: {
       checkQuorum,
@@ -130,29 +181,27 @@ export function knobsOf({ seed, without }: Scenario): Knobs {
       resumeLeadership: random.chance(0.2),
       startQuiesced: silent && random.chance(0.5),
     },
-    gated: random.chance(0.4) && !without.has("gated-hosts"),
+    gated: random.chance(0.4),
     drift,
     wholeMilliseconds: random.chance(0.5),
-    lazy: random.chance(0.5) && !without.has("lazy-hosts") ? random.pick([0.1, 0.5]) : 0,
+    lazy: random.chance(0.5) ? random.pick([0.1, 0.5]) : 0,
     weather: {
-      loss: random.pick([0, 0.02, 0.1, 0.3]) * Number(!without.has("loss")),
-      repetition: random.pick([0, 0.05, 0.5]) * Number(!without.has("repetition")),
+      loss: random.pick([0, 0.02, 0.1, 0.3]),
+      repetition: random.pick([0, 0.05, 0.5]),
       delay: random.pick<readonly [number, number]>([
         [1, 5],
         [1, 10],
         [0, 60],
       ]),
-      overtaken: random.pick([0, 0.02, 0.1]) * Number(!without.has("reordering")),
-      flush: without.has("slow-disks")
-        ? [0, 0]
-        : random.pick<readonly [number, number]>([
-            [0, 0],
-            [0, 4],
-            [0, 40],
-          ]),
-      diskFailure: random.pick([0, 0, 0.002]) * Number(!without.has("slow-disks")),
+      overtaken: random.pick([0, 0.02, 0.1]),
+      flush: random.pick<readonly [number, number]>([
+        [0, 0],
+        [0, 4],
+        [0, 40],
+      ]),
+      diskFailure: random.pick([0, 0, 0.002]),
     },
-    troubledFounding: random.chance(0.2) && !without.has("founding"),
+    troubledFounding: random.chance(0.2),
     beginsLed: random.chance(0.6),
     pace: random.pick([4, 8, 15, 40]),
     mischief: overthrows ? random.pick([0.2, 0.5]) : random.pick([0.05, 0.15, 0.3]),

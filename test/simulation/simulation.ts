@@ -69,7 +69,7 @@ export class Simulation implements Stage {
         streams.set(name, luck);
         return luck;
       },
-      checks: new Checks(this.hosts, knobs, figures),
+      checks: new Checks(this.hosts, knobs, figures, scenario.effectsOnly === true),
       transcript: new Transcript(recording),
       figures,
       get weather() {

@@ -4,6 +4,7 @@
  * ranges add up. One seed in a hundred runs twice, and must leave the same transcript. Exit code 1
  * if anything was violated.
  */
+import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
@@ -18,6 +19,8 @@ interface Piece {
   readonly figures: Figures;
   readonly violations: readonly number[];
   readonly twice: number;
+  /** Of the transcripts of all its runs: the same as long as core and simulator do the same. */
+  readonly digest: string;
 }
 
 const PIECE = 500;
@@ -48,6 +51,7 @@ mkdirSync(dirname(values.ledger), { recursive: true });
 
 const figures = noFigures();
 const violations: number[] = [];
+const digests = createHash("sha256");
 let twice = 0;
 let reports = 0;
 let shownAt = Date.now();
@@ -58,16 +62,19 @@ function count(piece: Piece): void {
   addFigures(figures, piece.figures);
   violations.push(...piece.violations);
   twice += piece.twice;
+  digests.update(piece.digest);
 }
 
 function run(first: number, last: number): Piece {
   const sum = noFigures();
   const broken: number[] = [];
+  const digest = createHash("sha256");
   let repeated = 0;
   for (let seed = first; seed <= last; seed += 1) {
     const scenario = scenarioOf(seed);
     const result = simulate(scenario);
     addFigures(sum, result.figures);
+    digest.update(result.hash);
     ran += 1;
     if (result.violation !== undefined) {
       broken.push(seed);
@@ -88,7 +95,10 @@ function run(first: number, last: number): Piece {
       console.log(`seed ${seed} of ${to}, ${rate.toFixed(1)} seeds/s, ${reports} violations`);
     }
   }
-  return { from: first, to: last, figures: sum, violations: broken, twice: repeated };
+  return {
+    ...{ from: first, to: last, figures: sum, violations: broken, twice: repeated },
+    digest: digest.digest("hex").slice(0, 16),
+  };
 }
 
 for (let first = from; first <= to; ) {
@@ -108,6 +118,7 @@ for (let first = from; first <= to; ) {
 console.log(`seeds ${from} to ${to}, ${ran} of them now, ${twice} run twice with the same transcript`);
 console.log(printFigures(figures));
 console.log(lineOf("violations", String(violations.length)));
+console.log(`digest of all transcripts: ${digests.digest("hex").slice(0, 16)}`);
 if (violations.length > 0) {
   console.log(`broken by seeds ${violations.slice(0, 50).join(", ")}`);
   process.exitCode = 1;

@@ -56,6 +56,15 @@ export class Transcript {
   }
 }
 
+/** The lines that tell the story: what arrives and changes something, without what merely goes on. */
+export function essential(lines: readonly string[]): readonly string[] {
+  return lines.filter((line) => !(SENT.test(line) || GOES_ON.test(line)));
+}
+
+const SENT = /^ *[\d.]+ {2}\S+ → /;
+const GOES_ON =
+  /→ .*(heartbeat|pre-vote-re|refused$)|writes are durable|refuses: |refused$|birth says wait|^ *[\d.]+ {2}r[67]\./;
+
 /** One line for a message, short enough to read hundreds of them. */
 export function describe(message: Message<unknown>): string {
   const head = `${message.from} → ${message.to}  ${message.type}`;

@@ -4,12 +4,14 @@ import type { FaultAction } from "../../src/api/cluster.ts";
 import { type Client, ClientError, createClient } from "../../src/client/index.ts";
 import type { ReplicaCount } from "../cluster/layout.ts";
 import { Problem } from "../cluster/problem.ts";
+import { printJson } from "./output.ts";
 import { requireRunning } from "./running.ts";
 
 export interface FaultOptions {
   readonly action: "stop" | "start" | "restart";
   readonly replica: string;
   readonly replicas: ReplicaCount | undefined;
+  readonly json: boolean;
 }
 
 const CALL_MS = 5_000;
@@ -47,7 +49,7 @@ async function leader(client: Client, except: string | undefined): Promise<strin
 
 export async function setFault(
   stateRoot: string,
-  { action, replica, replicas }: FaultOptions,
+  { action, replica, replicas, json }: FaultOptions,
 ): Promise<void> {
   const running = requireRunning(stateRoot, replicas);
   if (!running.members.some(({ name }) => name === replica)) {
@@ -63,6 +65,7 @@ export async function setFault(
       throw new Problem(`${replica} could not be told to ${action}: ${error.message}`);
     throw error;
   }
+  if (json) return printJson({ replica, action });
   console.log(
     `${replica} ${doneOf[action]}; ${await leader(client, action === "stop" ? replica : undefined)}.`,
   );

@@ -3,6 +3,7 @@ import type { Health, Status } from "../../src/api/cluster.ts";
 import type { WorkerView } from "../../src/api/workers.ts";
 import { type Client, ClientError, createClient } from "../../src/client/index.ts";
 import type { ReplicaCount } from "../cluster/layout.ts";
+import { printJson, table } from "./output.ts";
 import { requireRunning } from "./running.ts";
 
 export type ReplicaReport =
@@ -28,22 +29,6 @@ async function askWorkers(client: Client): Promise<readonly WorkerView[] | strin
   }
 }
 
-/** Columns as wide as their widest cell. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const columns = Math.max(0, ...rows.map((row) => row.length));
-  const widths = Array.from({ length: columns }, (_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-}
-
 export function replicaRow(report: ReplicaReport): readonly string[] {
   if (!("status" in report)) return [report.name, report.trouble, "", "", "", "", "", report.url];
   const { status, health } = report;
@@ -59,13 +44,17 @@ export function replicaRow(report: ReplicaReport): readonly string[] {
   ];
 }
 
-export async function showStatus(stateRoot: string, replicas: ReplicaCount | undefined): Promise<void> {
+export async function showStatus(
+  stateRoot: string,
+  { replicas, json }: { readonly replicas: ReplicaCount | undefined; readonly json: boolean },
+): Promise<void> {
   const running = requireRunning(stateRoot, replicas);
   const client = createClient({ url: running.router_url, retry_for_ms: 0 });
   const [reports, workers] = await Promise.all([
     Promise.all(running.members.map(({ name, url }) => askReplica(client, name, url))),
     askWorkers(client),
   ]);
+  if (json) return printJson({ replicas: reports, workers });
   console.log(
     table([
       ["REPLICA", "ROLE", "TERM", "COMMIT", "APPLIED", "LOG", "PARTITION", "ADDRESS"],

@@ -2,7 +2,13 @@
 import { z } from "zod";
 import {
   attemptList,
+  BULK_TASKS_MAX,
+  batchRequest,
+  batchSubmitted,
+  bulkDone,
+  bulkRequest,
   groth16Proof,
+  proofParameters,
   submission,
   submissionOptions,
   taskAnswer,
@@ -40,6 +46,34 @@ export const submitTask: Declaration = {
   problems: ["circuit-unknown", "idempotency-key-reused", ...WRITE_PROBLEMS],
 };
 
+export const submitBatch: Declaration = {
+  id: "submitBatch",
+  tag: "Tasks",
+  summary: "Submit up to 500 tasks at once, of any circuits",
+  details:
+    "Each item is submitted as if it came alone, and has its own result: `index` is its place in the list. The answer is a problem only where no item has a result. An item that was not submitted for want of a quorum or of time has a problem that is `retryable`: repeat the whole request under the same key.",
+  body: batchRequest,
+  keyed: true,
+  answers: {
+    200: {
+      is: "One result for each item, in their order.",
+      body: batchSubmitted,
+      headers: ["Idempotency-Replayed"],
+    },
+  },
+  problems: ["idempotency-key-reused", ...WRITE_PROBLEMS],
+};
+
+export const bulk: Declaration = {
+  id: "changeTasks",
+  tag: "Tasks",
+  summary: "Cancel or retry all tasks that a filter finds",
+  details: `The tasks are counted first, and each is looked at again when it is changed, in slices of 500. \`cancel\` finds open tasks; \`retry\` finds failed, cancelled, expired and scheduled ones. One request changes at most ${BULK_TASKS_MAX.toLocaleString("en")}; repeat it while there are any \`remaining\`. Repeating it is harmless.`,
+  body: bulkRequest,
+  answers: { 200: { is: "How many were found and changed.", body: bulkDone } },
+  problems: ["count-mismatch", ...WRITE_PROBLEMS],
+};
+
 export const listTasks: Declaration = {
   id: "listTasks",
   tag: "Tasks",
@@ -73,9 +107,17 @@ export const getProof: Declaration = {
   id: "getTaskProof",
   tag: "Tasks",
   summary: "The proof alone, in the form that snarkjs verifies",
-  query: taskParameters,
-  answers: { 200: { is: "The proof.", body: groth16Proof, headers: READ_HEADERS } },
-  problems: ["task-not-found", "proof-not-found", ...READ_PROBLEMS],
+  details:
+    "`?file=proof`, `public` and `verification_key` are what `snarkjs groth16 verify verification_key.json public.json proof.json` takes.",
+  query: proofParameters,
+  answers: {
+    200: {
+      is: "The proof; with `file=public` the list of its public inputs, with `file=verification_key` the key.",
+      body: z.union([groth16Proof, z.array(z.string()), z.record(z.string(), z.unknown())]),
+      headers: READ_HEADERS,
+    },
+  },
+  problems: ["task-not-found", "proof-not-found", "not-available", ...READ_PROBLEMS],
 };
 
 export const cancelTask: Declaration = {
@@ -91,7 +133,8 @@ export const retryTask: Declaration = {
   id: "retryTask",
   tag: "Tasks",
   summary: "Run a failed, cancelled or expired task again",
-  details: "Repeating it is harmless.",
+  details:
+    "It has one more attempt where all were spent. One that waits for its delay or its next attempt is due at once. Repeating it is harmless.",
   answers: { 200: { is: "It waits for a prover again.", body: taskChanged } },
   problems: ["task-not-found", "task-conflict", ...WRITE_PROBLEMS],
 };

@@ -10,7 +10,7 @@ import * as declared from "../declarations/cluster.ts";
 import { httpMetrics } from "../http-metrics.ts";
 
 /** On its own routes the replica's; else the leader's, and without one that of any replica that answers. */
-async function observe<Value>(context: RequestContext, what: Observe["what"]): Promise<Result<Value>> {
+export async function observe<Value>(context: RequestContext, what: Observe["what"]): Promise<Result<Value>> {
   const { cluster, own } = context;
   if (own !== undefined) return cluster.observe<Value>(own, what);
   const found = await cluster.leadership();
@@ -56,6 +56,10 @@ async function metrics(context: RequestContext): Promise<Response | Problem> {
 /** Ready means that a write could commit now, whichever replica is asked. */
 async function ready(context: RequestContext): Promise<Response | Problem> {
   const found = await context.cluster.leadership();
+  if (found?.asleep === true) {
+    const { leader = found.name, term } = found;
+    return answer(context, 200, { ready: true, leader, term, asleep: true });
+  }
   if (found?.ready === true)
     return answer(context, 200, { ready: true, leader: found.name, term: found.term });
   const detail =
@@ -79,6 +83,7 @@ function endpoints(): readonly string[] {
     "/api/v1/tasks",
     "/api/v1/workers",
     "/api/v1/circuits",
+    "/api/v1/cluster",
     "/replicas/{id}/health",
     "/openapi.json",
     "/docs",
@@ -89,7 +94,7 @@ async function injectFault(context: RequestContext): Promise<Response | Problem>
   const replica = context.params.replica ?? "";
   if (!context.configuration.faults)
     return problem("not-found", "there is nothing here: fault routes are off");
-  if (!context.cluster.names.includes(replica)) {
+  if (!(await context.cluster.knows(replica))) {
     return problem(
       "replica-unknown",
       `there is no replica ${replica}; there are ${context.cluster.names.join(", ")}`,

@@ -2,13 +2,14 @@
 import { LIST_LIMIT_DEFAULT, taskId } from "../../api/fields.ts";
 import { type Problem, problem } from "../../api/problem.ts";
 import { renderAttempt, renderTask } from "../../api/render.ts";
-import { endedStatuses, taskListParameters, taskParameters } from "../../api/tasks.ts";
+import { endedStatuses, proofParameters, taskListParameters, taskParameters } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
+import { circuitsOf } from "../../proofs/index.ts";
 import type { Answer, Query, TaskView } from "../../replica/rpc.ts";
 import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/tasks.ts";
-import { command, expectOutcome, readHeaders, refusal, waitMs } from "../requests.ts";
+import { command, expectOutcome, present, readHeaders, refusal, waitMs } from "../requests.ts";
 
 const POLL_PAUSE_MS_FIRST = 50;
 const POLL_PAUSE_MS_MAX = 500;
@@ -76,20 +77,30 @@ async function getAttempts(context: RequestContext): Promise<Response | Problem>
   return answer(context, 200, { items }, readHeaders(read.value));
 }
 
+/** One of the three files with which snarkjs verifies the proof without us. */
 async function getProof(context: RequestContext): Promise<Response | Problem> {
+  const parameters = validate(proofParameters, context.query);
+  if (!parameters.ok) return parameters.problem;
   const read = await readTask(context);
   if (!read.ok) return read.problem;
-  const { task_id, status, proof } = read.value.result;
+  const { file } = parameters.value;
+  const { task_id, status, proof, public_inputs, circuit } = read.value.result;
   if (proof === undefined) return problem("proof-not-found", `task ${task_id} is ${status} and has no proof`);
-  return plain(200, proof, readHeaders(read.value));
+  const key = circuitsOf(context.configuration).get(circuit)?.verifying_key;
+  const files = { proof, public: public_inputs, verification_key: key };
+  const content = files[file];
+  if (content === undefined)
+    return problem("not-available", `this version of the router has no key of the circuit ${circuit}`);
+  const name = { "content-disposition": `attachment; filename="${file}.json"` };
+  return plain(200, content, { ...name, ...readHeaders(read.value) });
 }
 
 async function listTasks(context: RequestContext): Promise<Response | Problem> {
   const parameters = validate(taskListParameters, context.query);
   if (!parameters.ok) return parameters.problem;
-  const { consistency, limit = LIST_LIMIT_DEFAULT, ...filter } = parameters.value;
-  const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
-  const read = await context.cluster.read({ type: "tasks", limit, ...given }, consistency);
+  const { consistency, limit = LIST_LIMIT_DEFAULT, status: statuses, ...filter } = parameters.value;
+  const query = { type: "tasks", limit, ...present({ statuses, ...filter }) } as const;
+  const read = await context.cluster.read(query, consistency);
   if (!read.ok) return read.problem;
   const { items, next_cursor } = read.value.result;
   const page = { items: items.map(renderTask), ...(next_cursor === undefined ? {} : { next_cursor }) };

@@ -1,6 +1,6 @@
 /**
  * That docs/raft.md keeps its word: every trap it knows is answered by tests that exist under the titles
- * given there, and whatever it refers to is there. That the tests would notice is what mutations show.
+ * given there, every scenario is listed, and whatever it refers to is there. That the tests would notice is what mutations show.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -62,4 +62,10 @@ test("whatever docs/raft.md links to is there", () => {
   const links = Array.from(page.matchAll(/\]\(([^)#]+)\)/g), ([, link = ""]) => link);
   expect(links.length).toBeGreaterThan(10);
   expect(links.filter((link) => !existsSync(new URL(link, PAGE)))).toEqual([]);
+});
+
+test("docs/raft.md lists every scenario", () => {
+  const scenarios = readdirSync(new URL("raft/scenarios/", TESTS)).filter((name) => name.endsWith(".txt"));
+  expect(scenarios.length).toBeGreaterThan(5);
+  expect(scenarios.filter((name) => !page.includes(`| [${name}](`))).toEqual([]);
 });
