@@ -32,6 +32,8 @@ export interface Configuration {
   readonly election_ms: readonly [min: number, max: number];
   readonly partition_detection_ms: number;
   readonly recovery_retry_ms: number;
+  /** After so long without anything to do the group falls silent; 0 for never. */
+  readonly sleep_after_ms: number;
   readonly checkpoint_entries: number;
   readonly max_log_entries: number;
   readonly log_tail_entries: number;
@@ -129,6 +131,7 @@ function withDefaults(given: Variables): Configuration {
     election_ms: given.ELECTION_MS ?? knobs.election_ms,
     partition_detection_ms: given.PARTITION_DETECTION_MS ?? knobs.partition_detection_ms,
     recovery_retry_ms: given.RECOVERY_RETRY_MS ?? knobs.recovery_retry_ms,
+    sleep_after_ms: given.SLEEP_AFTER_MS ?? 5_000,
     checkpoint_entries: checkpoint,
     max_log_entries: given.MAX_LOG_ENTRIES ?? Math.max(knobs.max_log_entries, 2 * checkpoint),
     log_tail_entries: given.LOG_TAIL_ENTRIES ?? Math.min(knobs.log_tail_entries, checkpoint),

@@ -123,6 +123,7 @@ export const variables = z.object({
   LOYALTY_MS: milliseconds(10, 300_000),
   ELECTION_MS: electionRange,
   PARTITION_DETECTION_MS: milliseconds(10, 3_600_000),
+  SLEEP_AFTER_MS: milliseconds(0, 86_400_000),
   RECOVERY_RETRY_MS: milliseconds(10, 600_000),
   CHECKPOINT_ENTRIES: wholeNumber(10, 1_000_000, "entries"),
   MAX_LOG_ENTRIES: wholeNumber(20, 2_000_000, "entries"),

@@ -152,6 +152,11 @@ class Core<Command> implements Raft<Command> {
     campaign(state);
   }
 
+  stayAwake(): void {
+    const { role, now } = this.#awake;
+    if (role.type === "leader") role.leadership.active(now);
+  }
+
   reportUnreachable(peer: ReplicaId): void {
     const { role } = this.#state;
     if (role.type === "leader") role.leadership.unreachable(peer);

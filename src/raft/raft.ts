@@ -78,6 +78,12 @@ export interface Raft<Command> {
   /** Campaign now, through a pre-vote if that is on. Has no effect on a leader or a learner. */
   campaign(): void;
 
+  /**
+   * Something that the host does goes on, though nothing is proposed or read: the group stays awake,
+   * or wakes, and a leader proposes silence no sooner than `timing.quiesceAfter` from now.
+   */
+  stayAwake(): void;
+
   /** A message to `peer` could not be delivered: stop streaming to it and probe. */
   reportUnreachable(peer: ReplicaId): void;
 

@@ -30,6 +30,9 @@ export class EngineClock {
       const late = now - this.#behind - due;
       if (late > this.#options.patience_ms) this.#behind += late;
       else this.#behind = Math.max(0, this.#behind - (now - this.#readAt) * CATCH_UP_PACE);
+    } else {
+      // Nothing is waited for: there is nobody to be judged.
+      this.#behind = 0;
     }
     this.#readAt = now;
     // Whole milliseconds: entries are stamped with it.

@@ -38,6 +38,7 @@ export function startCore(options: {
       loyalty: configuration.loyalty_ms,
       electionTimeout: configuration.election_ms,
       snapshotTimeout: configuration.snapshot_timeout_ms,
+      ...(configuration.sleep_after_ms > 0 ? { quiesceAfter: configuration.sleep_after_ms } : {}),
     },
     limits: {
       entryBytes: COMMAND_BYTES_MAX,
@@ -54,7 +55,8 @@ export function startCore(options: {
     checkQuorum: true,
     reads: { type: "quorum" },
     forwardRequests: false,
-    startQuiesced: false,
+    // To be built anew is to be woken, and by what, only the next event tells.
+    startQuiesced: configuration.sleep_after_ms > 0,
     resumeLeadership: false,
   });
 }

@@ -40,7 +40,7 @@ interface WaitingPull {
 
 export class Duties {
   readonly #options: DutiesOptions;
-  readonly #liveness: Liveness;
+  #liveness: Liveness;
   #waiting: WaitingPull[] = [];
   /** Tasks asked for by grants that are proposed but not yet applied. */
   #asked = 0;
@@ -54,7 +54,22 @@ export class Duties {
 
   constructor(options: DutiesOptions) {
     this.#options = options;
-    this.#liveness = createLiveness({ ...options, now: options.clock() });
+    this.#liveness = this.#watch();
+  }
+
+  /** Somebody works or waits: the group must not sleep. */
+  get busy(): boolean {
+    const { counts } = this.#options.coordinator;
+    return counts.capacity.used > 0 || this.#waiting.length > 0 || this.#asked > 0 || this.#tending.size > 0;
+  }
+
+  /** Nobody was expected to be heard while the group slept: every worker has a full period before it. */
+  woke(): void {
+    this.#liveness = this.#watch();
+  }
+
+  #watch(): Liveness {
+    return createLiveness({ ...this.#options, now: this.#options.clock() });
   }
 
   heartbeat(beat: WorkerHeartbeat): HeartbeatResult | Refused {

@@ -35,6 +35,7 @@ import type {
   WorkerHeartbeat,
 } from "./rpc.ts";
 import type { TransferAnswer, TransferRequest } from "./sending.ts";
+import { Sleep } from "./sleep.ts";
 import type { Store } from "./store.ts";
 import { Subscribers } from "./subscribers.ts";
 import { answerWithTail, Tail } from "./tail.ts";
@@ -50,6 +51,8 @@ export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachab
   readonly abort: (reason: string) => void;
   readonly log: (text: string) => void;
   readonly observe: (observation: Observation) => void;
+  /** Asks the platform for {@link Engine.alarm} at this instant and no other; not at all if undefined. */
+  readonly setAlarm: (at: number | undefined) => void;
   /** This replica accepts nothing new from clients until then. */
   readonly retire: (until: number) => void;
 }
@@ -72,7 +75,10 @@ export class Engine {
   readonly #application: Application;
   readonly #reads = new Reads();
   readonly #intake: Intake;
+  readonly #sleep: Sleep;
   #attendedIndex = 0;
+  /** What the platform was asked for, as far as this instance knows. */
+  #alarmAt: number | undefined;
   #closed = false;
 
   constructor(options: EngineOptions) {
@@ -126,9 +132,22 @@ export class Engine {
         this.#abandon(this.notLeader(), detail);
       },
     });
+    this.#sleep = new Sleep({
+      ...options,
+      ...configuration,
+      raft: this.raft,
+      leader: () => this.leader,
+      event: (input) => this.event(input),
+      rouseLeader: (leader, timeout_ms) => this.peers.rouse(leader, timeout_ms),
+      established: () => this.reigns.duties !== undefined,
+      fellAsleep: () => this.#fallAsleep(),
+      woke: (slept_ms) => this.#wake(slept_ms),
+    });
     this.members = new Members({
       ...options,
       ...configuration,
+      // While all are silent nobody is missed.
+      now: () => this.#sleep.since ?? options.now(),
       raft: this.raft,
       peers: this.peers,
       reigns: this.reigns,
@@ -173,6 +192,38 @@ export class Engine {
 
   get workTimes(): WorkTimes {
     return this.#application.times;
+  }
+
+  /** Nothing is scheduled here, and nothing is sent, until something arrives. */
+  get asleep(): boolean {
+    return this.#sleep.since !== undefined;
+  }
+
+  /** Who leads, or led when this replica last heard of anybody; its Raft identity. */
+  get leader(): string | undefined {
+    const { leader } = this.raft.status;
+    if (leader !== undefined || !this.asleep) return leader;
+    const stored = this.#options.store.hardState();
+    return stored.leader ?? stored.vote;
+  }
+
+  /** Somebody wants something: resolves when there is a leader again, as far as this replica knows. */
+  rouse(): Promise<void> {
+    return this.#sleep.rouse();
+  }
+
+  /** The same, said by another replica, which does not wait. Whether this one leads, or is about to campaign. */
+  roused(): boolean {
+    void this.rouse();
+    const { role } = this.raft.status;
+    return role === "leader" || role === "candidate" || role === "pre-candidate";
+  }
+
+  /** It is time for something that is to happen also when all sleep: tasks fall due, leases end. */
+  async alarm(): Promise<void> {
+    this.#alarmAt = undefined;
+    const { counts, nextAdvance = Number.POSITIVE_INFINITY } = this.coordinator;
+    if (counts.capacity.used > 0 || nextAdvance <= this.#options.now()) await this.rouse();
   }
 
   /** Everything that happens runs through here: time first, then the input, then what the core wants done. */
@@ -321,7 +372,8 @@ export class Engine {
   }
 
   get leadership(): Leadership {
-    const { term, leader, role } = this.raft.status;
+    const { leader } = this;
+    const { term, role } = this.raft.status;
     return {
       name: this.#options.name,
       term,
@@ -330,11 +382,13 @@ export class Engine {
       ready: this.reigns.duties !== undefined && this.members.reachesMajority,
       members: [...new Set(this.members.ids.map(nameOf))],
       members_index: this.coordinator.configuredIndex,
+      ...(this.asleep ? { asleep: true } : {}),
     };
   }
 
   notLeader(): Declined {
-    const { leader, term } = this.raft.status;
+    const { leader } = this;
+    const { term } = this.raft.status;
     return { type: "not-leader", term, ...(leader === undefined ? {} : { leader: nameOf(leader) }) };
   }
 
@@ -345,6 +399,7 @@ export class Engine {
     this.peers.close();
     this.#abandon(answer, "the replica that led was stopped before the entry was committed");
     this.#reads.close(answer);
+    this.#sleep.close();
     this.subscribers.close();
     this.#intake.close();
   }
@@ -366,10 +421,14 @@ export class Engine {
 
   #drain(): void {
     this.checkpoints.sending.attend(this.#options.now());
+    if (this.#isBusy && !this.asleep) this.raft.stayAwake();
     let wrote = this.#carryOutAll();
-    this.reigns.observe(this.raft.status);
+    const { status } = this.raft;
+    this.reigns.observe(status);
+    this.#sleep.look(status);
     const { duties } = this.reigns;
-    if (duties) {
+    if (duties && !this.asleep) {
+      this.#guardLeases(this.#options.now());
       duties.attend(this.#clock.read(), this.appliedIndex > this.#attendedIndex);
       this.#attendedIndex = this.appliedIndex;
       // Only before the event's first write: appends that are sent after it wait for the flush.
@@ -380,16 +439,49 @@ export class Engine {
     }
     wrote = this.checkpoints.attend() || wrote;
     if (wrote) this.batches.flush();
-    this.members.look(this.#clock.read());
+    if (!this.asleep) this.members.look(this.#clock.read());
     this.#armChain();
   }
 
   /** For what is due next, but at least once per heartbeat: a timer is late only by what lies behind its instant. */
   #armChain(): void {
     const now = this.#clock.read();
+    if (this.asleep) {
+      this.chain.stop();
+      return;
+    }
     const due = [this.raft.wakeAt, this.reigns.duties?.nextDue].filter((instant) => instant !== undefined);
     const latest = now + this.#options.configuration.heartbeat_ms;
     this.chain.arm(due.length > 0 ? Math.max(now, Math.min(latest, ...due)) : undefined, now);
+  }
+
+  /** Something goes on that neither an entry nor a read tells of. */
+  get #isBusy(): boolean {
+    return this.reigns.duties?.busy === true || this.#membership.changing || this.checkpoints.sending.active;
+  }
+
+  /** Should all be restarted at once and nobody ask for anything, leases end all the same. */
+  #guardLeases(now: number): void {
+    const { lease_ms } = this.#options.configuration;
+    if (this.coordinator.counts.capacity.used === 0 || now < (this.#alarmAt ?? 0) - 2 * lease_ms) return;
+    this.#alarmAt = now + 4 * lease_ms;
+    this.#options.setAlarm(this.#alarmAt);
+  }
+
+  #fallAsleep(): void {
+    this.#options.log("raft: asleep");
+    if (!this.reigns.duties) return;
+    const { nextAdvance } = this.coordinator;
+    if (nextAdvance === undefined && this.#alarmAt === undefined) return;
+    this.#alarmAt = nextAdvance;
+    this.#options.setAlarm(nextAdvance);
+  }
+
+  /** Nobody was expected to be heard meanwhile. */
+  #wake(slept_ms: number): void {
+    this.#options.log(`raft: awake after_ms=${slept_ms}`);
+    this.peers.slept(slept_ms);
+    this.reigns.woke();
   }
 
   /** Whether anything was written. */

@@ -75,11 +75,15 @@ export class Membership {
     this.#options = options;
   }
 
+  get changing(): boolean {
+    return this.#options.now() < this.#busyUntil;
+  }
+
   /** Never rejects for anything that was asked. */
   async change(change: Change): Promise<ChangeAnswer> {
     const { now, notLeader } = this.#options;
     if (!this.#leads) return notLeader();
-    if (now() < this.#busyUntil) {
+    if (this.changing) {
       return refused("change-in-progress", "another change of the members is being made; try again shortly");
     }
     const until = now() + CHANGE_MS_MAX;

@@ -87,7 +87,7 @@ export function metricsOf(view: ReplicaView): string {
       "consensus_leader_id",
       "gauge",
       "The leader this replica knows, as a label.",
-      status?.leader === undefined ? [] : [[1, { ...node, leader_id: nameOf(status.leader) }]],
+      engine?.leader === undefined ? [] : [[1, { ...node, leader_id: nameOf(engine.leader) }]],
     ),
     own("gauge", "consensus_is_leader", "1 on the leader.", status?.role === "leader" ? 1 : 0),
     own("gauge", "consensus_current_term", "Raft term.", status?.term),

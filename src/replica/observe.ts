@@ -30,6 +30,8 @@ const STATES = {
 function reach(view: ReplicaView): "healthy" | "electing" | "cut-off" {
   const { engine, configuration, now } = view;
   if (!engine) return "cut-off";
+  // Silence is not partition.
+  if (engine.asleep) return "healthy";
   const { role, leader } = engine.raft.status;
   if (role === "leader") return engine.members.reachesMajority ? "healthy" : "electing";
   if (leader === undefined)
@@ -71,7 +73,7 @@ function reasonOf(view: ReplicaView): string | undefined {
 export function healthOf(view: ReplicaView): Record<string, unknown> {
   const { name, configuration, engine } = view;
   const status = engine?.raft.status;
-  const leader = status?.leader === undefined ? undefined : nameOf(status.leader);
+  const leader = engine?.leader === undefined ? undefined : nameOf(engine.leader);
   const counts = engine?.coordinator.counts;
   const state = reach(view);
   const reason = reasonOf(view);
@@ -94,6 +96,7 @@ export function healthOf(view: ReplicaView): Record<string, unknown> {
         ? { transferring_to: nameOf(status.successor) }
         : {}),
       partition_state: partitionState(view),
+      asleep: engine?.asleep === true,
     },
     workers: counts?.workers ?? { total: 0, active: 0, suspect: 0, dead: 0 },
     capacity: counts?.capacity ?? { total: 0, used: 0, available: 0 },
@@ -112,7 +115,7 @@ export function healthOf(view: ReplicaView): Record<string, unknown> {
 export function statusOf(view: ReplicaView): Record<string, unknown> {
   const { name, engine, store, now } = view;
   const status = engine?.raft.status;
-  const leader = status?.leader;
+  const leader = engine?.leader;
   const heard = leader === undefined || !engine ? 0 : engine.peers.heardAt(leader);
   return {
     node_id: name,
@@ -132,5 +135,6 @@ export function statusOf(view: ReplicaView): Record<string, unknown> {
     database_bytes: store.databaseBytes,
     last_heartbeat_ms_ago: status?.role === "leader" ? 0 : heard > 0 ? now - heard : null,
     partition_state: partitionState(view),
+    asleep: engine?.asleep === true,
   };
 }

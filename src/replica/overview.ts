@@ -35,7 +35,7 @@ export function clusterOf(view: ReplicaView): Record<string, unknown> {
   return {
     node_id: name,
     cluster_id,
-    leader: status.leader === undefined ? null : nameOf(status.leader),
+    leader: engine.leader === undefined ? null : nameOf(engine.leader),
     term: status.term,
     commit_index: status.commit,
     applied_index: engine.appliedIndex,
@@ -68,13 +68,13 @@ function memberView(view: ReplicaView, engine: Engine, id: string): MemberView {
   const own = id === engine.id;
   const progress: Progress | undefined = leads ? status.progress.get(id) : undefined;
   const heardAt = engine.peers.heardAt(id);
-  const known = own || leads || id === status.leader;
+  const known = own || leads || id === engine.leader;
   const named = configuration.location_hints[replicaNames(configuration).indexOf(node_id)];
   return {
     node_id,
     incarnation: incarnationOf(id),
     role:
-      id === status.leader ? "leader" : isVoter(engine.members.configuration, id) ? "follower" : "learner",
+      id === engine.leader ? "leader" : isVoter(engine.members.configuration, id) ? "follower" : "learner",
     region: engine.coordinator.location(node_id) ?? named ?? null,
     match_index: own ? view.store.log.lastIndex : (progress?.matched ?? null),
     last_contact_ms_ago: own || heardAt === 0 ? null : now - heardAt,

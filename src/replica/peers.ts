@@ -134,6 +134,11 @@ export class Peers {
     return this.#states.get(peer)?.heardAt ?? 0;
   }
 
+  /** All were silent for so long, and nobody was to be heard. */
+  slept(slept_ms: number): void {
+    for (const state of this.#states.values()) if (state.heardAt > 0) state.heardAt += slept_ms;
+  }
+
   async post(to: string, messages: readonly PeerMessage[]): Promise<void> {
     const { configuration, namespace, chain, link, now, receive, unreachable } = this.#options;
     const state = this.#state(to);
@@ -245,6 +250,18 @@ export class Peers {
       default:
         return undefined;
     }
+  }
+
+  /** Tells a replica that the group is wanted. Whether it leads or is about to campaign. */
+  async rouse(leader: string, timeout_ms: number): Promise<boolean> {
+    const body = encodePeerBody(this.#header(leader, "response"), []);
+    const answer = await this.#ask<{ readonly roused?: boolean }>(
+      nameOf(leader),
+      "/peer/rouse",
+      body,
+      timeout_ms,
+    );
+    return answer?.roused === true;
   }
 
   /** Asks whoever bears this name now, member or not; `undefined` without an answer in time. */

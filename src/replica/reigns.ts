@@ -81,6 +81,12 @@ export class Reigns {
     }
   }
 
+  /** While all were silent nobody was missed: not a leader here, and no worker by one. */
+  woke(): void {
+    this.leaderlessSince = this.#options.now();
+    this.#duties?.woke();
+  }
+
   /** Ends the duties, if there are any; the pulls that wait get `answer`. */
   layDown(answer: Parameters<Duties["close"]>[0]): void {
     this.#duties?.close(answer);

@@ -53,6 +53,12 @@ const RETIRED = {
 /** How long a read waits for this replica to catch up with the index it was granted. */
 const CATCH_UP_MS_MAX = 2000;
 
+/** Looking at what this replica holds wakes nobody. */
+function wakes(path: string, body: unknown): boolean {
+  const { consistency } = body as { readonly consistency?: Read["consistency"] };
+  return path !== "/checkpoint" && consistency !== "stale";
+}
+
 /** A streamed body is not a union: there, the status tells an answer from a refusal. */
 function declined(path: string, refusal: Declined): Response {
   return Response.json(refusal, STREAMED.has(path) ? { status: 409 } : {});
@@ -103,13 +109,22 @@ export class Replica extends DurableObject<Env> {
     const body: unknown = await request.json();
     if (path === "/observe") return this.#observe(body as Observe, founder, engine);
     if (!engine) return declined(path, founder.declined);
-    if (path === "/membership") return Response.json(await engine.change(body as Change));
+    if (path === "/membership") {
+      await engine.rouse();
+      return Response.json(await engine.change(body as Change));
+    }
     if (this.#orders.retired(this.#now())) return declined(path, RETIRED);
     return this.#orders.during(() => this.#serve(path, body, engine));
   }
 
+  override async alarm(): Promise<void> {
+    this.#born();
+    await this.#awake()?.alarm();
+  }
+
   /** What clients want. */
   async #serve(path: string, body: unknown, engine: Engine): Promise<Response> {
+    if (wakes(path, body)) await engine.rouse();
     switch (path) {
       case "/propose": {
         const { command, wait_ms } = body as Propose;
@@ -186,7 +201,7 @@ export class Replica extends DurableObject<Env> {
       namespace: this.#stubs,
       now: () => this.#now(),
       silenced: () => this.#fault.stopped || this.#fault.isolated,
-      born: () => void this.#awake(),
+      born: () => void this.#awake()?.rouse(),
       log: (text) => this.#log(text),
     });
     return this.#founder;
@@ -220,6 +235,10 @@ export class Replica extends DurableObject<Env> {
       log: (text) => this.#log(text),
       retire: (until) => this.#orders.retire(until),
       removed: () => this.#leave(),
+      setAlarm: (at) =>
+        void (at === undefined
+          ? this.ctx.storage.deleteAlarm()
+          : this.ctx.storage.setAlarm(Math.max(at, Date.now() + 1))),
       observe: (observation) => this.#observations.note(observation),
     });
     this.#engine = engine;
@@ -268,6 +287,10 @@ export class Replica extends DurableObject<Env> {
     }
     // Reading the body was an await: a fault may have come in between.
     if (this.#engine !== engine || this.#fault.isolated) return new Response("gone", { status: 503 });
+    if (path === "/peer/rouse") {
+      this.#store.touch();
+      return Response.json({ v: FORMAT_VERSION, roused: engine.roused() });
+    }
     if (path === "/peer/read-index") return Response.json(await engine.grantAsLeader());
     if (path === "/peer/ephemeral") {
       engine.subscribers.ephemeral(body.events ?? []);

@@ -178,6 +178,8 @@ export interface Leadership {
   /** Who takes part since the entry `members_index`, as far as this replica has applied the log. */
   readonly members?: readonly ReplicaName[];
   readonly members_index?: number;
+  /** The group is silent, as far as this replica knows, and wakes when it is asked for something. */
+  readonly asleep?: boolean;
 }
 
 export interface Fault {

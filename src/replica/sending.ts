@@ -81,6 +81,7 @@ export class Sending {
     for (const [peer, heardAt] of this.#offered) if (now - heardAt > SILENT_MS) this.#end(peer, "failed");
   }
 
+  /** Somebody is being sent the tables. */
   get active(): boolean {
     return this.#transfers.size > 0;
   }

@@ -55,7 +55,7 @@ export class Store {
   readonly log: StoredLog;
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
-  #durable: { readonly term: Term; readonly vote: string | undefined };
+  #durable: { readonly term: Term; readonly vote: string | undefined; readonly leader: string | undefined };
   #tables: Tables | undefined;
   #checkpoint: CheckpointState | undefined;
   /** Being filled; not in use. */
@@ -68,8 +68,8 @@ export class Store {
     this.#sql.exec(
       "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
     );
-    const { term = 0, vote } = this.state("vote") ?? {};
-    this.#durable = { term, vote };
+    const { term = 0, vote, leader } = this.state("vote") ?? {};
+    this.#durable = { term, vote, leader };
     this.#checkpoint = this.state("checkpoint");
     this.log = new StoredLog(this.#sql, this.state("log_start") ?? { index: 0, term: 0 });
   }
@@ -139,13 +139,14 @@ export class Store {
     this.#storage.transactionSync(() => {
       const { snapshot, entries, hardState } = persist;
       if (snapshot) this.#install(snapshot);
-      if (hardState && (hardState.term !== before.term || hardState.vote !== before.vote)) {
+      const news = hardState?.term !== before.term || hardState.vote !== before.vote;
+      if (hardState && (news || hardState.leader !== before.leader)) {
         this.setState("vote", {
           term: hardState.term,
           ...(hardState.vote === undefined ? {} : { vote: hardState.vote }),
           ...(hardState.leader === undefined ? {} : { leader: hardState.leader }),
         });
-        this.#durable = { term: hardState.term, vote: hardState.vote };
+        this.#durable = { term: hardState.term, vote: hardState.vote, leader: hardState.leader };
       }
       if (hardState) this.hint(hardState);
       this.rowsWritten += this.log.write(entries);

@@ -14,7 +14,7 @@ const PIECE_BYTES = 1024 * 1024;
 
 export interface TailOptions {
   readonly id: string;
-  readonly raft: Raft<Command>;
+  readonly raft: Pick<Raft<Command>, "status">;
   readonly store: Store;
   readonly applied: () => number;
 }

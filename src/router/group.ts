@@ -35,6 +35,7 @@ export function probeLeader(
   return new Promise((resolve) => {
     let best: Leadership | undefined;
     let answered = 0;
+    let asleep = 0;
     let settled = 0;
     for (const name of group.names) {
       const { result } = startAttempt(group.transport, name, {
@@ -48,10 +49,15 @@ export function probeLeader(
         if (answer.type === "answer") {
           answered += 1;
           const view = (answer.value as Answer<Leadership>).result;
+          if (view.asleep === true) asleep += 1;
           group.learn(view);
           if (best === undefined || better(view, best)) best = view;
         }
-        if (settled === group.names.length || (answered >= majority && best?.leads === true)) resolve(best);
+        const led = best?.leads === true && best.asleep !== true;
+        if (settled < group.names.length && !(answered >= majority && led)) return;
+        // One that sleeps alone was only just restarted: whether the group would wake is for a majority to say.
+        const alone = best?.asleep === true && asleep < majority;
+        resolve(best && alone ? { ...best, asleep: false, ready: false } : best);
       });
     }
   });

@@ -46,12 +46,17 @@ export function readHeaders(read: Answer): Readonly<Record<string, string>> {
   return { [STREAM_HEADER]: String(read.applied_index) };
 }
 
-/** Milliseconds that the client is ready to wait: `?wait=` or `Prefer: wait=`, the parameter first. */
-export function waitMs(context: RequestContext, parameter: number | undefined): number {
+/** Milliseconds that the client is ready to wait: `?wait=` or `Prefer: wait=`, the parameter first; undefined if it says none. */
+export function statedWaitMs(context: RequestContext, parameter: number | undefined): number | undefined {
   if (parameter !== undefined) return parameter * 1_000;
   const [, seconds] =
     /(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])/i.exec(context.request.headers.get("prefer") ?? "") ?? [];
-  return Math.min(Number(seconds ?? 0), WAIT_S_MAX) * 1_000;
+  return seconds === undefined ? undefined : Math.min(Number(seconds), WAIT_S_MAX) * 1_000;
+}
+
+/** The same where whoever says none does not wait. */
+export function waitMs(context: RequestContext, parameter: number | undefined): number {
+  return statedWaitMs(context, parameter) ?? 0;
 }
 
 /** Codes of the state machine are codes of the contract. */

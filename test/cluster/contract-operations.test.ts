@@ -84,6 +84,12 @@ describe("PUT /api/v1/operations/{id}", () => {
     const { status, body } = await put("unawaited", { type: "note", payload: null }, "?wait=0");
     expect(status).toBe(202);
     expect(body).toMatchObject({ state: "PENDING", replicated: false, committed: false });
+    const preferred = await cluster.json("/api/v1/operations/preferred", {
+      method: "PUT",
+      body: JSON.stringify({ type: "note", payload: null }),
+      headers: { prefer: "respond-async, wait=0" },
+    });
+    expect([preferred.status, preferred.body.state]).toEqual([202, "PENDING"]);
     const seen = await eventually("it is committed", async () => {
       const { body } = await get("unawaited");
       return body.state === "COMMITTED" && body;
@@ -92,7 +98,7 @@ describe("PUT /api/v1/operations/{id}", () => {
   });
 
   test("one that is committed later than its timestamp + ttl_ms is FAILED, and its id may be put again", async () => {
-    const late = { type: "note", payload: 1, timestamp: Date.now() - 5_000, ttl_ms: 4_000 };
+    const late = { type: "note", payload: 1, timestamp: Date.now() - 120_000, ttl_ms: 60_000 };
     const reply = await put<ProblemBody & OperationAnswer>("late", late);
     expect([reply.status, reply.body.code]).toEqual([422, "operation-failed"]);
     expect(reply.body).toMatchObject({
@@ -244,5 +250,52 @@ describe("while a partition holds it back", () => {
     const again = await put("overwritten", { type: "note", payload: 1 });
     expect([again.status, again.body.state]).toEqual([200, "COMMITTED"]);
     expect(again.body.log_index).not.toBe(lost.body.log_index);
+  });
+});
+
+describe("504 commit-outcome-unknown", () => {
+  test("is the answer to what a leader appended before it noticed the loss of its majority; a repeat does it once", async () => {
+    const leader = await leaderOf(cluster);
+    const followers = await followersOf(cluster);
+    await settled(cluster);
+    for (const name of followers) await cluster.fault(name, "stop");
+    const own = `/replicas/${leader}`;
+    const append = (at: string) => {
+      const headers = { "idempotency-key": "unknown-outcome" };
+      return cluster.post<ProblemBody>(`${at}/events`, event("Unknown", {}), headers);
+    };
+    const submit = (at: string) => {
+      const headers = { "idempotency-key": "unknown-outcome" };
+      return cluster.post<ProblemBody & { task_id: string }>(
+        `${at}/api/v1/tasks/merkle`,
+        { leaves: ["0x504"] },
+        headers,
+      );
+    };
+    const [appended, submitted, operation] = await Promise.all([
+      append(own),
+      submit(own),
+      put("unknown-outcome", { type: "note", payload: 1 }, "", own),
+    ]);
+    for (const { status, body } of [appended, submitted])
+      expect([status, body.code, body.retryable]).toEqual([504, "commit-outcome-unknown", true]);
+    expect(appended.body).toMatchObject({ success: false, message: appended.body.detail, log_index: null });
+    expect([operation.status, operation.body.state]).toEqual([202, "PENDING"]);
+    for (const name of followers) await cluster.fault(name, "start");
+    await ready(cluster, 30_000);
+    const tasks = new Set<string>();
+    for (const at of everywhere()) {
+      expect((await append(at)).status).toBe(200);
+      const { status, body } = await submit(at);
+      expect(status).toBe(202);
+      tasks.add(body.task_id);
+      const again = await put("unknown-outcome", { type: "note", payload: 1 }, "", at);
+      expect([again.status, again.body.state]).toEqual([200, "COMMITTED"]);
+    }
+    expect(tasks.size).toBe(1);
+    const { text } = await cluster.json("/events");
+    expect(text.split('"Unknown"')).toHaveLength(2);
+    const listed = await cluster.json<List<{ task_id: string }>>("/api/v1/tasks?status=pending");
+    expect(listed.body.items.map(({ task_id }) => task_id)).toEqual([...tasks]);
   });
 });

@@ -29,6 +29,11 @@ afterAll(() => cluster.stop());
 
 const cancel = (task_id: string) => cluster.post(`/api/v1/tasks/${task_id}/cancel`, "");
 const retry = (task_id: string) => cluster.post(`/api/v1/tasks/${task_id}/retry`, {});
+/** Entries of the log that are not the beginning of a term. */
+async function entries(): Promise<number> {
+  const { body } = await cluster.json("/status");
+  return Number(body.last_log_index) - Number(body.current_term);
+}
 const inMs = (ms: number) => new Date(Date.now() + ms).toISOString();
 
 async function failed(options: object = {}): Promise<string> {
@@ -69,7 +74,7 @@ describe("POST /api/v1/tasks/{circuit}: optional fields of every submission", ()
     const waiting = await submitTask(cluster, { deadline, delay_ms: 1_000 });
     expect((await taskOf(cluster, waiting)).deadline).toBe(deadline);
     for (const task_id of [working, waiting]) {
-      const { body } = await cluster.json(`/api/v1/tasks/${task_id}?wait=10`);
+      const { body } = await cluster.json(`/api/v1/tasks/${task_id}?wait=25`);
       expect(body).toMatchObject({ status: "expired", error: `expired: no proof before ${deadline}` });
     }
     expect(await attemptsOf(cluster, working)).toMatchObject([{ outcome: "expired" }]);
@@ -99,6 +104,111 @@ describe("POST /api/v1/tasks/{circuit}: optional fields of every submission", ()
     const { body } = await prover.pull(1, 20);
     await prover.fail(body.leases?.[0]?.lease_id ?? "");
     expect(await taskOf(cluster, task_id)).toMatchObject({ status: "failed", attempts_spent: 2, attempt: 2 });
+  });
+});
+
+describe("GET /api/v1/tasks/{id}", () => {
+  test("shows what there is and omits the rest: one status, no secret, the same at every replica", async () => {
+    const task_id = await submitTask(cluster, { tags: ["seen"], priority: 2 });
+    const { status, body, text, headers } = await cluster.json(`/api/v1/tasks/${task_id}`);
+    expect(status).toBe(200);
+    expect(Object.keys(body)).toEqual([
+      "success",
+      "task_id",
+      "status",
+      "circuit_type",
+      "merkle_root",
+      "public_inputs",
+      "created_at",
+      "circuit",
+      "priority",
+      "max_attempts",
+      "attempts_spent",
+      "losses",
+      "tags",
+      "request_id",
+    ]);
+    expect(body).toMatchObject({ success: true, task_id, status: "pending", circuit_type: "merkle_proof" });
+    expect(text.match(/"status":/g)).toHaveLength(1);
+    expect(text).not.toMatch(/null|leaves|blinding/);
+    const index = Number(headers.get("x-raft-applied-index"));
+    expect(index).toBeGreaterThan(0);
+    for (const name of cluster.names) {
+      const { request_id: _, ...shown } = await taskOf(cluster, task_id, `/replicas/${name}`);
+      expect(body).toMatchObject(shown);
+    }
+  });
+
+  test("assigned when granted, in_progress with the first heartbeat that lists the lease, with times and worker", async () => {
+    const task_id = await submitTask(cluster);
+    const { lease_id } = await prover.takeOne();
+    const assigned = await taskOf(cluster, task_id);
+    expect(assigned).toMatchObject({
+      status: "assigned",
+      attempt: 1,
+      worker_id: "prover",
+      started_at: expect.any(String),
+    });
+    await prover.heartbeat([lease_id]);
+    await eventually(
+      "it is in progress",
+      async () => (await taskOf(cluster, task_id)).status === "in_progress",
+    );
+    expect((await taskOf(cluster, task_id)).started_at).toBe(assigned.started_at);
+    await prover.release(lease_id);
+    expect(await taskOf(cluster, task_id)).not.toHaveProperty("worker_id");
+  });
+
+  test("?wait answers when the task ends, or when the time is up", async () => {
+    const task_id = await submitTask(cluster);
+    const began = Date.now();
+    expect((await cluster.json(`/api/v1/tasks/${task_id}?wait=0.3`)).body.status).toBe("pending");
+    expect(Date.now() - began).toBeGreaterThanOrEqual(300);
+    const ended = cluster.json(`/api/v1/tasks/${task_id}`, { headers: { prefer: "wait=20" } });
+    await cancel(task_id);
+    expect((await ended).body.status).toBe("cancelled");
+    expect((await cluster.json(`/api/v1/tasks/${task_id}?wait=26`)).status).toBe(400);
+  });
+
+  test("is 400 for what is no id and 404 for what is unknown, in any spelling of an id", async () => {
+    const malformed = await cluster.json("/api/v1/tasks/42");
+    expect([malformed.status, malformed.body.code]).toEqual([400, "invalid-request"]);
+    const unknown = await cluster.json(`/api/v1/tasks/${NOBODY}`);
+    expect([unknown.status, unknown.body.error]).toEqual([404, "Task not found"]);
+    const task_id = await submitTask(cluster);
+    expect((await cluster.json(`/api/v1/tasks/${task_id.toUpperCase()}`)).body.task_id).toBe(task_id);
+  });
+});
+
+describe("GET /api/v1/tasks/{id}/attempts", () => {
+  test("lists every attempt with worker, times, outcome and error", async () => {
+    const task_id = await submitTask(cluster, { max_attempts: 1 });
+    await prover.release((await prover.takeOne()).lease_id);
+    const { lease_id } = await prover.takeOne();
+    await prover.fail(lease_id);
+    const { status, body } = await cluster.json(`/api/v1/tasks/${task_id}/attempts`);
+    const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    const both = { worker_id: "prover", granted_at: time, ended_at: time };
+    expect([status, body.items]).toEqual([
+      200,
+      [
+        { attempt: 1, ...both, outcome: "released" },
+        { attempt: 2, ...both, outcome: "failed", error: "test-failure: on purpose" },
+      ],
+    ]);
+    expect((await cluster.json(`/api/v1/tasks/${NOBODY}/attempts`)).status).toBe(404);
+  });
+});
+
+describe("GET /api/v1/tasks/{id}/proof", () => {
+  test("is 404 while there is none, of every file, and 400 for a file that there never is", async () => {
+    const task_id = await submitTask(cluster);
+    for (const query of ["", "?file=public", "?file=verification_key"]) {
+      const { status, body } = await cluster.json(`/api/v1/tasks/${task_id}/proof${query}`);
+      expect([status, body.code]).toEqual([404, "proof-not-found"]);
+    }
+    expect((await cluster.json(`/api/v1/tasks/${task_id}/proof?file=witness`)).status).toBe(400);
+    expect((await cluster.json(`/api/v1/tasks/${NOBODY}/proof`)).body.code).toBe("task-not-found");
   });
 });
 
@@ -251,10 +361,10 @@ describe("POST /api/v1/tasks/batch", () => {
     const items = Array.from({ length: 501 }, (_, at) => item(`bc${(at + 4_096).toString(16)}`));
     expect((await post(items)).status).toBe(400);
     expect((await post([])).status).toBe(400);
-    const before = (await cluster.json("/status")).body.last_log_index;
+    const before = await entries();
     const { status, body } = await post(items.slice(1), "large");
     expect([status, new Set(body.items.map(({ task_id }) => task_id)).size]).toEqual([200, 500]);
-    expect(Number((await cluster.json("/status")).body.last_log_index) - Number(before)).toBe(1);
+    expect((await entries()) - before).toBe(1);
     const page = await cluster.json<{ items: { task_id: string }[] }>("/api/v1/tasks?limit=500");
     const newest = page.body.items.map(({ task_id }) => task_id);
     expect(newest).toEqual(body.items.map(({ task_id }) => task_id).reverse());
@@ -263,15 +373,15 @@ describe("POST /api/v1/tasks/batch", () => {
   test("of many bytes is more than one entry, and under a key still the same tasks", async () => {
     const tags = Array.from({ length: 16 }, (_, at) => `${at}`.padEnd(64, "x"));
     const items = Array.from({ length: 480 }, (_, at) => item(`bd${(at + 4_096).toString(16)}`, { tags }));
-    const before = (await cluster.json("/status")).body.last_log_index;
+    const before = await entries();
     const first = await post(items, "wide");
     expect(first.body.items.map(({ status }) => status)).toEqual(items.map(() => "pending"));
-    const after = Number((await cluster.json("/status")).body.last_log_index);
-    expect(after - Number(before)).toBe(2);
+    const after = await entries();
+    expect(after - before).toBe(2);
     const again = await post(items, "wide");
     expect(again.body.items).toEqual(first.body.items);
     expect(again.headers.get("idempotency-replayed")).toBe("true");
-    expect((await cluster.json("/status")).body.last_log_index).toBe(after);
+    expect(await entries()).toBe(after);
   });
 });
 

@@ -129,6 +129,15 @@ describe("from a task to an accepted proof", () => {
     expect(published).toEqual(proved.proof);
     const { public_inputs } = await taskOf(cluster, task_id);
     expect(await groth16.verify(circuit.verifying_key, public_inputs ?? [], published)).toBe(true);
+    const files = await Promise.all(
+      ["verification_key", "public", "proof"].map(async (file) => {
+        const reply = await cluster.json<unknown>(`/api/v1/tasks/${task_id}/proof?file=${file}`);
+        expect(reply.headers.get("content-disposition")).toBe(`attachment; filename="${file}.json"`);
+        return reply.body;
+      }),
+    );
+    const [key, signals, proof] = files;
+    expect([key, signals, proof]).toEqual([circuit.verifying_key, public_inputs, published]);
 
     const check = (inputs: unknown) =>
       cluster.post("/api/v1/proofs/verify", { circuit: "merkle", proof: published, public_inputs: inputs });

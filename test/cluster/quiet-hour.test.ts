@@ -46,7 +46,12 @@ describe("without client traffic the leader goes on, and no invocation exceeds i
       INVOCATION_MS: "500",
     },
   ])("of $by", async ({ limit, INVOCATION_SUBREQUESTS, INVOCATION_MS }) => {
-    const variables = { HEARTBEAT_MS: String(HEARTBEAT_MS), INVOCATION_SUBREQUESTS, INVOCATION_MS };
+    const variables = {
+      HEARTBEAT_MS: String(HEARTBEAT_MS),
+      SLEEP_AFTER_MS: "0",
+      INVOCATION_SUBREQUESTS,
+      INVOCATION_MS,
+    };
     const cluster = await startCluster({ variables });
     try {
       await ready(cluster);

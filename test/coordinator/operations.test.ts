@@ -151,6 +151,8 @@ describe("the list of operations", () => {
 /** What is due by the rules, kept the simple way. */
 class Model {
   readonly committed = new Map<string, { digest: string; log_index: number; expires_at: number }>();
+  /** In the order of the log. */
+  readonly commits: { readonly operation_id: string; readonly log_index: number }[] = [];
 
   put(step: Extract<Step, { readonly do: "operate" }>, entry: Machine["log"][number], now: number) {
     const { command, place } = entry;
@@ -163,11 +165,28 @@ class Model {
     }
     if (step.late && now > (command.not_after ?? 0)) return { state: "FAILED", log_index: place.index };
     this.committed.set(operation_id, { digest, log_index: place.index, expires_at: now + command.ttl_ms });
+    this.commits.push({ operation_id, log_index: place.index });
     return { state: "COMMITTED", log_index: place.index };
   }
 }
 
-test("in any history, every id has one result while it is kept, and the list is what is kept", () => {
+/** What whoever carries operations out gets to see, read in pieces. */
+function reported(machine: Machine): unknown[] {
+  const { feed } = machine.coordinator;
+  const seen: unknown[] = [];
+  for (let at = feed.open(undefined, true); at !== undefined; ) {
+    const piece = feed.read(at, 7, 10_000);
+    if (piece === undefined || piece.items.length === 0) break;
+    for (const { text } of piece.items) {
+      const { System } = JSON.parse(text) as { System?: { "operation.committed"?: object } };
+      if (System?.["operation.committed"] !== undefined) seen.push(System["operation.committed"]);
+    }
+    at = piece.cursor;
+  }
+  return seen;
+}
+
+test("in any history, every id has one result while it is kept, which is reported once; the list is what is kept", () => {
   fc.assert(
     fc.property(histories(150), (steps) => {
       const machine = new Machine();
@@ -181,6 +200,7 @@ test("in any history, every id has one result while it is kept, and the list is 
         if (step.do === "operate" && entry !== undefined)
           expect(outcome).toMatchObject(model.put(step, entry, now));
       }
+      expect(reported(machine)).toEqual(model.commits.map((commit) => expect.objectContaining(commit)));
       const due = Array.from(model.committed)
         .filter(([, { expires_at }]) => expires_at > now)
         .map(([operation_id, { log_index }]) => ({ operation_id, log_index }))

@@ -85,6 +85,18 @@ describe("a group", () => {
     expect(heartbeatsOf(a).some(({ quiesce }) => quiesce)).toBe(false);
   });
 
+  test("does not fall silent while its leader's host says that something goes on, and does afterwards", () => {
+    const group = new Group(voters("a", "b", "c"), { timing });
+    const a = group.elect("a");
+    for (let count = 0; count < 10; count += 1) {
+      group.pass(quiesceAfter - 20);
+      expect(a.status.quiesced).toBe(false);
+      a.raft.stayAwake();
+    }
+    group.pass(2 * quiesceAfter);
+    expect(a.status.quiesced).toBe(true);
+  });
+
   test("never falls silent unless it was told after how long", () => {
     const group = new Group(voters("a", "b", "c"));
     group.elect("a");
@@ -323,6 +335,16 @@ describe("silence ends", () => {
     expect(b.reads).toMatchObject([{ type: "granted", id: "r" }]);
     expect(b.committed.at(-1)).toMatchObject({ command: "y" });
     expect(group.leader?.status).toMatchObject({ id: "a", term: 1 });
+  });
+
+  test("at the leader with something that goes on at its host, and all hear of it", () => {
+    const group = silent();
+    sleep(group);
+    const a = group.get("a");
+    a.raft.stayAwake();
+    group.settle();
+    for (const { id, status } of group.replicas.values()) expect(status.quiesced, id).toBe(false);
+    expect(a.status).toMatchObject({ role: "leader", term: 1 });
   });
 
   test("at a follower with a refused request too: it waits for a leader again, and campaigns if none shows", () => {

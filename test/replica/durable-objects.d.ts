@@ -19,6 +19,8 @@ interface DurableObjectStorage {
   readonly sql: SqlStorage;
   transactionSync<Result>(work: () => Result): Result;
   sync(): Promise<void>;
+  setAlarm(at: number): Promise<void>;
+  deleteAlarm(): Promise<void>;
 }
 
 interface DurableObjectId {
@@ -56,5 +58,6 @@ declare module "cloudflare:workers" {
     protected readonly ctx: DurableObjectState;
     protected readonly env: Env;
     fetch?(request: Request): Promise<Response>;
+    alarm?(): Promise<void>;
   }
 }

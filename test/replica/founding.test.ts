@@ -11,7 +11,7 @@ const RETRY_MS = 500;
 let group: Group;
 let calls: Call[];
 beforeEach(() => {
-  group = new Group();
+  group = new Group({ variables: { SLEEP_AFTER_MS: "0" } });
   calls = [];
   const { watch } = group.platform;
   group.platform.watch = (call) => {

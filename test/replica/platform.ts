@@ -17,6 +17,7 @@ import { VirtualTime } from "./time.ts";
 
 export interface Durable {
   fetch(request: Request): Promise<Response>;
+  alarm?(): Promise<void>;
 }
 
 /** One event that came in, and all that happened because of it. */
@@ -31,6 +32,8 @@ export type Fate = "arrives" | "lost" | "kept";
 
 export class Disk {
   readonly database = new DatabaseSync(":memory:");
+  /** At most one; it outlives instances like all that is stored. */
+  alarm: number | undefined;
   readonly #statements = new Map<string, StatementSync>();
 
   exec(query: string, bindings: readonly SqlValue[]): { rows: unknown[]; changes: number } {
@@ -74,6 +77,8 @@ export function storageOn(disk: Disk, touched: (write: boolean) => void = () => 
     },
     transactionSync: (work) => disk.transaction(work),
     sync: () => Promise.resolve(),
+    setAlarm: async () => {},
+    deleteAlarm: async () => {},
   };
 }
 
@@ -103,6 +108,8 @@ export class Instance {
         storage: {
           ...storageOn(this.disk, (write) => this.#touched(write)),
           sync: () => this.flushed,
+          setAlarm: async (at) => this.#setAlarm(at),
+          deleteAlarm: async () => this.#setAlarm(undefined),
         },
         abort: () => this.destroy(),
       },
@@ -114,6 +121,19 @@ export class Instance {
   /** Whether something written is not flushed yet. */
   get flushing(): boolean {
     return this.#flush !== undefined;
+  }
+
+  #setAlarm(at: number | undefined): void {
+    this.#touched(true);
+    const { disk, name } = this;
+    const { time } = this.#platform;
+    disk.alarm = at;
+    if (at === undefined) return;
+    time.arrive(Math.max(0, at - time.now), name, () => {
+      if (disk.alarm !== at) return;
+      disk.alarm = undefined;
+      void this.#platform.alarm(name);
+    });
   }
 
   get flushed(): Promise<void> {
@@ -265,6 +285,14 @@ export class Platform {
   wipe(name: string): void {
     this.instance(name).destroy();
     this.#instances.set(name, new Instance(this, name, new Disk()));
+  }
+
+  /** An instant that an object asked for has come. */
+  async alarm(name: string): Promise<void> {
+    const instance = this.instance(name);
+    const invocation: Invocation = { instance, path: "alarm", subrequests: 0 };
+    this.invocations.push(invocation);
+    await this.#current.run(invocation, () => instance.object.alarm?.());
   }
 
   /** An event comes in from outside. The answer leaves when what was written before it is flushed. */

@@ -56,6 +56,10 @@ async function metrics(context: RequestContext): Promise<Response | Problem> {
 /** Ready means that a write could commit now, whichever replica is asked. */
 async function ready(context: RequestContext): Promise<Response | Problem> {
   const found = await context.cluster.leadership();
+  if (found?.asleep === true) {
+    const { leader = found.name, term } = found;
+    return answer(context, 200, { ready: true, leader, term, asleep: true });
+  }
   if (found?.ready === true)
     return answer(context, 200, { ready: true, leader: found.name, term: found.term });
   const detail =

@@ -16,7 +16,7 @@ import type { Result } from "../cluster.ts";
 import { answer, answerText, type RequestContext, type Route, streamedAnswer } from "../context.ts";
 import * as declared from "../declarations/operations.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
-import { command, expectOutcome, readHeaders, refusal, replayHeader } from "../requests.ts";
+import { command, expectOutcome, readHeaders, refusal, replayHeader, statedWaitMs } from "../requests.ts";
 
 function idOf(context: RequestContext): Result<string> {
   const id = validate(operationId, context.params.operation_id ?? "");
@@ -72,8 +72,7 @@ async function put(context: RequestContext): Promise<Response | Problem> {
   if (!parameters.ok) return parameters.problem;
   const body = await operationFrom(context, id.value);
   if (!body.ok) return body.problem;
-  const { wait } = parameters.value;
-  const wait_ms = wait === undefined ? undefined : wait * 1_000;
+  const wait_ms = statedWaitMs(context, parameters.value.wait);
   const proposed = await context.cluster.proposeWithin(command(body.value), wait_ms);
   if (!proposed.ok) return proposed.problem;
   if (proposed.value.type === "appended") {

@@ -119,4 +119,16 @@ export const silence: readonly Mutation[] = [
     after: "",
     killer: test(TESTS, "does not fall silent while it is asked for something again and again"),
   },
+  {
+    id: "silence-over-work",
+    traps: [],
+    fault: "what goes on at the leader's host does not put silence off",
+    file: "core.ts",
+    before: '    if (role.type === "leader") role.leadership.active(now);\n  }\n\n  reportUnreachable',
+    after: "  }\n\n  reportUnreachable",
+    killer: test(
+      TESTS,
+      "does not fall silent while its leader's host says that something goes on, and does afterwards",
+    ),
+  },
 ];
