@@ -21,7 +21,6 @@ test("every variable is read", () => {
     PREFETCH: "0",
     DRAIN_MS: "500",
     CIRCUITS: "range, preimage,range",
-    METRICS_PORT: "9100",
   };
   expect(readPoolConfiguration(env)).toEqual({
     urls: ["http://localhost:8090", "https://troika.example"],
@@ -31,7 +30,6 @@ test("every variable is read", () => {
     prefetch: 0,
     drain_ms: 500,
     circuits: ["range", "preimage"],
-    metrics: { host: "127.0.0.1", port: 9100 },
   });
 });
 
@@ -52,7 +50,6 @@ test.each([
   [{ CONCURRENCY: "two" }, 'CONCURRENCY is "two", but'],
   [{ DRAIN_MS: "-1" }, 'DRAIN_MS is "-1", but it must be a whole number from 0 to'],
   [{ CIRCUITS: "range,sudoku" }, 'CIRCUITS is "range,sudoku", but "sudoku" in it is none of merkle, '],
-  [{ METRICS_PORT: "70000" }, 'METRICS_PORT is "70000", but it must be a whole number from 0 to 65535.'],
   [{ WORKER_ID: "a b" }, 'WORKER_ID is "a b", but it must be 1 to 128 letters'],
 ])("%j is refused", (env, sentence) => {
   expect(() => readPoolConfiguration(env)).toThrow(UsageProblem);

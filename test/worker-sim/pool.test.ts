@@ -4,11 +4,9 @@
  * process, with its signals and exit codes, is shown with the launcher.
  */
 import { randomUUID } from "node:crypto";
-import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createClient } from "../../src/client/index.ts";
 import type { PoolLog } from "../../worker-sim/pool/log.ts";
-import { serveMetrics } from "../../worker-sim/pool/metrics.ts";
 import { createPool, type Pool } from "../../worker-sim/pool/pool.ts";
 import { createProver, type Prover, ProverError } from "../../worker-sim/prover/index.ts";
 import {
@@ -164,7 +162,7 @@ describe("work", () => {
   });
 });
 
-describe("what a pool says about itself", () => {
+describe("what is wanted no longer", () => {
   test("a task that is cancelled stops its proof with the next heartbeat, and its slot and thread are free", async () => {
     const task_id = await submitTask(cluster);
     let aborted = 0;
@@ -195,33 +193,6 @@ describe("what a pool says about itself", () => {
     expect(Date.now() - cancelled).toBeLessThan(LEASE_MS);
     expect(aborted).toBe(1);
     await completed(await submitTask(cluster));
-    const text = await started.pool.metrics.text();
-    expect(text).toContain('troika_pool_leases_ended_total{circuit="merkle",outcome="cancelled"} 1\n');
-    expect(text).toContain('troika_pool_leases_ended_total{circuit="merkle",outcome="completed"} 1\n');
-  });
-
-  test("its metrics are served over HTTP, and its log names task and attempt, never a whole lease id", async () => {
-    const started = startPool();
-    const task_id = await submitTask(cluster);
-    await completed(task_id);
-    await logged(started, "completed", task_id, '"attempt":1');
-    expect(started.log.filter((line) => /\.\d+\.[0-9a-f]{16}/.test(line))).toEqual([]);
-    const server = await serveMetrics(started.pool.metrics, 0, "127.0.0.1");
-    const { port } = server.address() as AddressInfo;
-    const get = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${port}${path}`, init);
-    const answer = await get("/metrics");
-    expect(answer.headers.get("content-type")).toContain("text/plain");
-    const text = await answer.text();
-    expect(text).toMatch(/^process_resident_memory_bytes \d{8,}$/m);
-    expect(text).toMatch(/^troika_pool_slots 2$/m);
-    expect(text).toMatch(/^troika_pool_threads 1$/m);
-    expect(text).toMatch(/^troika_pool_leases\{state="proving"\} 0$/m);
-    expect(text).toMatch(/^troika_pool_proving_seconds_count\{circuit="merkle"\} 1$/m);
-    expect(text).toMatch(/^troika_pool_delivery_seconds_count 1$/m);
-    expect(text).toMatch(/^troika_pool_registrations_total 1$/m);
-    expect([(await get("/")).status, (await get("/metrics", { method: "POST" })).status]).toEqual([404, 405]);
-    await expect(serveMetrics(started.pool.metrics, port, "127.0.0.1")).rejects.toThrow("EADDRINUSE");
-    server.close();
   });
 });
 

@@ -10,7 +10,6 @@ export type ReplicaCount = (typeof REPLICA_COUNTS)[number];
 export const DEFAULT_PORT = 8080;
 /** The replicas' ports begin so far above the router's. */
 const REPLICA_PORT_OFFSET = 10;
-const POOL_PORT_OFFSET = 9;
 export const HOST = "127.0.0.1";
 
 export interface Layout {
@@ -54,11 +53,6 @@ export function layoutOf(options: LayoutOptions): Layout {
     logDirectory: join(directory, "logs"),
     tlsDirectory: join(directory, "tls"),
   };
-}
-
-/** Of the pool beside the cluster, between the router's port and the replicas'. */
-export function poolMetricsPort(layout: Layout): number {
-  return layout.routerPort + POOL_PORT_OFFSET;
 }
 
 export function routerUrl(layout: Layout): string {

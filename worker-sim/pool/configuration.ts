@@ -16,15 +16,16 @@ export interface PoolConfiguration {
   readonly prefetch?: number;
   /** Names of the circuits to serve; every one that the prover knows where absent. */
   readonly circuits?: readonly string[];
-  /** Where `/metrics` is served; nowhere where absent. */
-  readonly metrics?: { readonly host: string; readonly port: number };
   /** How long the proofs under way may take when the pool is told to end; one lease period where absent. */
   readonly drain_ms?: number;
+  /** Where `/metrics` is served; 0 is any free port, and nowhere where absent. */
+  readonly metrics_port?: number;
 }
 
 const DEFAULT_URL = "http://localhost:8080";
 const THREADS_MAX = 256;
 const DRAIN_MS_MAX = 3_600_000;
+const PORT_MAX = 65_535;
 
 function wholeNumber(name: string, text: string | undefined, min: number, max: number): number | undefined {
   if (text === undefined || text === "") return undefined;
@@ -49,6 +50,14 @@ function addresses(name: string, text: string): readonly string[] {
   return urls;
 }
 
+/** The host says whose it is, the random part keeps two pools of one host apart. */
+function madeUpId(): string {
+  const host = hostname()
+    .replace(/[^A-Za-z0-9.-]/g, "-")
+    .slice(0, 40);
+  return `pool-${host}-${randomBytes(3).toString("hex")}`;
+}
+
 function circuitNames(text: string | undefined): readonly string[] | undefined {
   if (!text) return undefined;
   const names = [...new Set(text.split(",").map((name) => name.trim()))];
@@ -57,14 +66,6 @@ function circuitNames(text: string | undefined): readonly string[] | undefined {
   throw new UsageProblem(
     `CIRCUITS is "${text}", but "${unknown}" in it is none of ${servedCircuits.join(", ")}.`,
   );
-}
-
-/** The host says whose it is, the random part keeps two pools of one host apart. */
-function madeUpId(): string {
-  const host = hostname()
-    .replace(/[^A-Za-z0-9.-]/g, "-")
-    .slice(0, 40);
-  return `pool-${host}-${randomBytes(3).toString("hex")}`;
 }
 
 /** @throws {UsageProblem} one sentence that names variable, value and what is allowed. */
@@ -79,7 +80,7 @@ export function readPoolConfiguration(env: NodeJS.ProcessEnv): PoolConfiguration
   const prefetch = wholeNumber("PREFETCH", env.PREFETCH, 0, THREADS_MAX);
   const drain_ms = wholeNumber("DRAIN_MS", env.DRAIN_MS, 0, DRAIN_MS_MAX);
   const circuits = circuitNames(env.CIRCUITS);
-  const port = wholeNumber("METRICS_PORT", env.METRICS_PORT, 0, 65_535);
+  const metrics_port = wholeNumber("METRICS_PORT", env.METRICS_PORT, 0, PORT_MAX);
   return {
     urls,
     worker_id,
@@ -88,6 +89,6 @@ export function readPoolConfiguration(env: NodeJS.ProcessEnv): PoolConfiguration
     ...(prefetch === undefined ? {} : { prefetch }),
     ...(drain_ms === undefined ? {} : { drain_ms }),
     ...(circuits === undefined ? {} : { circuits }),
-    ...(port === undefined ? {} : { metrics: { host: env.METRICS_HOST || "127.0.0.1", port } }),
+    ...(metrics_port === undefined ? {} : { metrics_port }),
   };
 }

@@ -97,7 +97,7 @@ export async function giveBack(
     await untilDefinite("a release", log, signal, (options) =>
       client.workers.release(lease.lease_id, { worker_id }, options),
     );
-    log("released", { task_id: lease.task_id, attempt: lease.attempt });
+    log("released", { task_id: lease.task_id, lease_id: lease.lease_id });
   } catch (error) {
     if (!(error instanceof ClientError)) throw error;
     log("release not needed", { task_id: lease.task_id, code: error.code });

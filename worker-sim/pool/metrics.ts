@@ -1,116 +1,86 @@
-/**
- * What a pool measures, and where it says so: `/metrics` in Prometheus text on a port of its own, with the memory and CPU of
- * its process. The pool reports events; nothing here decides anything.
- */
+/** What a pool says of itself to Prometheus: its process, its threads, and what became of the leases that it was given. */
 import { createServer, type Server } from "node:http";
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { AddressInfo } from "node:net";
+import { Histogram } from "../../src/api/histogram.ts";
+import { family, histograms } from "../../src/api/prometheus.ts";
 
-/** A proof from a tenth of a second to a minute: what a circuit takes, and what a busy machine makes of it. */
-const PROVING_S = [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64];
-const DELIVERY_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** `taken`: the proof was accepted. `refused`: it was not. `failed`: there was none. `returned`: given back unproved. */
+export const outcomes = ["taken", "refused", "failed", "returned"] as const;
+export type Outcome = (typeof outcomes)[number];
 
-/** How a lease ended for this pool. `late`: accepted although the lease was over; `refused`: the proof was not taken. */
-export type LeaseOutcome = "completed" | "late" | "refused" | "failed" | "cancelled" | "lost" | "released";
+/** Upper bounds in ms: from the smallest circuit to one that takes a quarter of an hour. */
+const PROVING_BOUNDS_MS = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 900_000];
 
-export interface PoolMetrics {
-  readonly proved: (circuit: string, seconds: number) => void;
-  readonly delivered: (seconds: number) => void;
-  readonly ended: (circuit: string, outcome: LeaseOutcome) => void;
-  readonly registered: () => void;
-  readonly heartbeat: (answered: boolean) => void;
-  /** Prometheus text, and its content type. */
-  readonly text: () => Promise<string>;
-  readonly contentType: string;
+export class PoolMetrics {
+  readonly #ended = new Map<Outcome, number>(outcomes.map((outcome) => [outcome, 0]));
+  readonly #proving = new Map<string, Histogram>();
+
+  ended(outcome: Outcome): void {
+    this.#ended.set(outcome, (this.#ended.get(outcome) ?? 0) + 1);
+  }
+
+  proved(circuit: string, duration_ms: number): void {
+    let histogram = this.#proving.get(circuit);
+    if (histogram === undefined) {
+      histogram = new Histogram(PROVING_BOUNDS_MS);
+      this.#proving.set(circuit, histogram);
+    }
+    histogram.observe(duration_ms);
+  }
+
+  render(pool: { readonly held: number; readonly slots: number }): string {
+    const { rss } = process.memoryUsage();
+    const { user, system } = process.cpuUsage();
+    return [
+      family("process_resident_memory_bytes", "gauge", "Memory of the process, threads included.", [[rss]]),
+      family("process_cpu_seconds_total", "counter", "Time that the process has had on all cores.", [
+        [(user + system) / 1e6],
+      ]),
+      family("process_start_time_seconds", "gauge", "When the process began, in seconds since 1970.", [
+        [Math.round(Date.now() / 1_000 - process.uptime())],
+      ]),
+      family("troika_pool_slots", "gauge", "Leases that the pool may hold.", [[pool.slots]]),
+      family("troika_pool_leases", "gauge", "Leases that the pool holds.", [[pool.held]]),
+      family(
+        "troika_pool_leases_ended_total",
+        "counter",
+        "Leases by what became of them.",
+        Array.from(this.#ended, ([outcome, count]) => [count, { outcome }]),
+      ),
+      histograms(
+        "troika_pool_proving_seconds",
+        "Time a thread took for a proof.",
+        Array.from(this.#proving, ([circuit, histogram]) => [{ circuit }, histogram]),
+      ),
+    ].join("");
+  }
 }
 
-export interface PoolGauges {
-  readonly slots: number;
-  readonly threads: number;
-  /** Leases held now, by what is being done about them. */
-  readonly states: () => Readonly<Record<"waiting" | "proving" | "delivering", number>>;
+export interface MetricsServer {
+  readonly port: number;
+  close(): void;
 }
 
-/** Each pool has a registry of its own: several may live in one process. */
-export function createPoolMetrics(): PoolMetrics & { readonly watch: (gauges: PoolGauges) => void } {
-  const registry = new Registry();
-  const registers = [registry];
-  collectDefaultMetrics({ register: registry });
-  const proving = new Histogram({
-    name: "troika_pool_proving_seconds",
-    help: "Witness and proof in a thread, without the wait for one.",
-    labelNames: ["circuit"],
-    buckets: PROVING_S,
-    registers,
-  });
-  const delivery = new Histogram({
-    name: "troika_pool_delivery_seconds",
-    help: "From a finished proof to the coordinator's definite answer.",
-    buckets: DELIVERY_S,
-    registers,
-  });
-  const leases = new Counter({
-    name: "troika_pool_leases_ended_total",
-    help: "Leases that ended here, by circuit and outcome.",
-    labelNames: ["circuit", "outcome"],
-    registers,
-  });
-  const registrations = new Counter({
-    name: "troika_pool_registrations_total",
-    help: "Times that the coordinator took this pool in.",
-    registers,
-  });
-  const heartbeats = new Counter({
-    name: "troika_pool_heartbeats_total",
-    help: "Heartbeats, by whether they had an answer.",
-    labelNames: ["answered"],
-    registers,
-  });
-  return {
-    proved: (circuit, seconds) => proving.observe({ circuit }, seconds),
-    delivered: (seconds) => delivery.observe(seconds),
-    ended: (circuit, outcome) => leases.inc({ circuit, outcome }),
-    registered: () => registrations.inc(),
-    heartbeat: (answered) => heartbeats.inc({ answered: String(answered) }),
-    text: () => registry.metrics(),
-    contentType: registry.contentType,
-    watch({ slots, threads, states }) {
-      new Gauge({ name: "troika_pool_slots", help: "Leases that this pool holds at most.", registers }).set(
-        slots,
-      );
-      new Gauge({ name: "troika_pool_threads", help: "Proofs at the same time.", registers }).set(threads);
-      new Gauge({
-        name: "troika_pool_leases",
-        help: "Leases held now: waiting for a thread, being proved, or being delivered.",
-        labelNames: ["state"],
-        registers,
-        collect() {
-          for (const [state, count] of Object.entries(states())) this.set({ state }, count);
-        },
-      });
-    },
-  };
-}
-
-/** Serves `GET /metrics`. Rejects when the port cannot be had; port 0 takes any, which the server's address names. */
-export function serveMetrics(metrics: PoolMetrics, port: number, host: string): Promise<Server> {
-  const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? "/", "http://pool");
-    if (pathname !== "/metrics" || (request.method !== "GET" && request.method !== "HEAD")) {
-      response.writeHead(pathname === "/metrics" ? 405 : 404, { "content-type": "text/plain" });
-      response.end(pathname === "/metrics" ? "GET it\n" : "only /metrics is here\n");
+/** `GET /metrics` on every interface; port 0 is any free one. Rejects where the port is taken. */
+export async function serveMetrics(port: number, render: () => string): Promise<MetricsServer> {
+  const server: Server = createServer((request, response) => {
+    if (request.method !== "GET" || request.url?.split("?")[0] !== "/metrics") {
+      response.writeHead(404).end();
       return;
     }
-    metrics.text().then(
-      (text) => response.writeHead(200, { "content-type": metrics.contentType }).end(text),
-      (error: unknown) => response.writeHead(500).end(String(error)),
-    );
+    response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }).end(render());
   });
-  return new Promise((resolve, reject) => {
+  await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, () => {
-      // Nobody who scrapes holds up the pool's end.
-      server.unref();
-      resolve(server);
-    });
+    server.listen(port, resolve);
   });
+  // Being scraped keeps nobody alive.
+  server.unref();
+  return {
+    port: (server.address() as AddressInfo).port,
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
 }

@@ -12,7 +12,7 @@ import type { Prover } from "../prover/index.ts";
 import type { Delivery } from "./delivery.ts";
 import { Holdings } from "./holdings.ts";
 import type { PoolLog } from "./log.ts";
-import { createPoolMetrics, type PoolMetrics } from "./metrics.ts";
+import { PoolMetrics } from "./metrics.ts";
 import { createBackoff, createPresence, pause, superseded } from "./presence.ts";
 import { Progress } from "./progress.ts";
 import { createWorkshop } from "./workshop.ts";
@@ -36,6 +36,7 @@ export interface PoolOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** How long proofs under way may take after `drain`; one lease period where absent. */
   readonly drain_ms?: number;
+  readonly metrics?: PoolMetrics;
   readonly log: PoolLog;
 }
 
@@ -43,7 +44,6 @@ export interface Pool {
   /** Leases held now, never more than `slots`. */
   readonly held: number;
   readonly slots: number;
-  readonly metrics: PoolMetrics;
   /** Works until drained. Rejects with `PoolRefused` when the coordinator will have nothing to do with this pool. */
   run(): Promise<void>;
   /** No more pulls; what is being proved is finished and delivered, the rest given back; then `run` resolves. */
@@ -65,23 +65,13 @@ export function createPool(options: PoolOptions): Pool {
 
   const delivery: Delivery = { client, worker_id, boot_id, log, signal: over.signal };
   const progress = new Progress();
-  const metrics = createPoolMetrics();
-  metrics.watch({
-    slots: holdings.slots,
-    threads,
-    states() {
-      const counts = { waiting: 0, proving: 0, delivering: 0 };
-      for (const { state } of holdings.jobs) counts[state]++;
-      return counts;
-    },
-  });
   const workshop = createWorkshop({
     delivery,
     holdings,
     prover,
     threads,
     progress,
-    metrics,
+    metrics: options.metrics ?? new PoolMetrics(),
     onError: broken.reject,
   });
   const presence = createPresence({
@@ -95,7 +85,6 @@ export function createPool(options: PoolOptions): Pool {
       labels: { ...options.labels },
     },
     signal: over.signal,
-    metrics,
     heldLeases: () =>
       holdings.jobs.map(({ lease: { lease_id, circuit }, proving_since }) => {
         const now = performance.now();
@@ -175,7 +164,6 @@ export function createPool(options: PoolOptions): Pool {
       return holdings.size;
     },
     slots: holdings.slots,
-    metrics,
     drain() {
       draining = true;
       drainAsked.resolve();

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { HeartbeatAnswer, HeartbeatRequest, Registered, Registration } from "../../src/api/workers.ts";
 import { type Client, ClientError } from "../../src/client/index.ts";
 import type { PoolLog } from "./log.ts";
-import type { PoolMetrics } from "./metrics.ts";
 
 const PAUSE_MS_FIRST = 100;
 const PAUSE_MS_MAX = 2_000;
@@ -51,7 +50,6 @@ export interface PresenceOptions {
   readonly client: Client;
   readonly log: PoolLog;
   readonly registration: Registration;
-  readonly metrics: PoolMetrics;
   readonly signal: AbortSignal;
   readonly heldLeases: () => HeartbeatRequest["leases"];
   readonly onRegistered: (registered: Registered) => void;
@@ -86,7 +84,6 @@ export function createPresence(options: PresenceOptions): Presence {
             "warn",
           );
         }
-        options.metrics.registered();
         options.onRegistered(registered);
         return registered;
       } catch (error) {
@@ -118,12 +115,10 @@ export function createPresence(options: PresenceOptions): Presence {
       options.onHeartbeat(
         await client.workers.heartbeat(worker_id, { boot_id, leases }, { signal, retry_for_ms: 0 }),
       );
-      options.metrics.heartbeat(true);
       return true;
     } catch (error) {
       if (signal.aborted) return true;
       if (!(error instanceof ClientError)) throw error;
-      options.metrics.heartbeat(false);
       if (error.code === "boot-superseded") throw superseded(worker_id);
       if (error.code === "worker-unknown" && options.wanted()) await register();
       else log("heartbeat failed", { code: error.code, error: error.message }, "warn");

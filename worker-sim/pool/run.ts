@@ -1,13 +1,12 @@
 /** A worker pool as a process: environment in, signals, exit code out. */
 import { randomUUID } from "node:crypto";
-import type { Server } from "node:http";
 import { hostname } from "node:os";
 import { createClient } from "../../src/client/index.ts";
 import { Problem } from "../cluster/problem.ts";
 import { createProver } from "../prover/index.ts";
 import { readPoolConfiguration } from "./configuration.ts";
 import { createPoolLog } from "./log.ts";
-import { serveMetrics } from "./metrics.ts";
+import { PoolMetrics, serveMetrics } from "./metrics.ts";
 import { createPool } from "./pool.ts";
 import { PoolRefused } from "./presence.ts";
 
@@ -16,10 +15,11 @@ import { PoolRefused } from "./presence.ts";
  * @throws {Problem} when the coordinator refuses this pool, or the environment is wrong.
  */
 export async function runPool(env: NodeJS.ProcessEnv): Promise<void> {
-  const { urls, token, worker_id, threads, prefetch, drain_ms, circuits, metrics } =
+  const { urls, token, worker_id, threads, prefetch, drain_ms, circuits, metrics_port } =
     readPoolConfiguration(env);
   const log = createPoolLog(worker_id);
   const prover = createProver({ threads, ...(circuits === undefined ? {} : { circuits }) });
+  const metrics = new PoolMetrics();
   const pool = createPool({
     client: createClient({ urls, ...(token === undefined ? {} : { token }) }),
     prover,
@@ -29,6 +29,7 @@ export async function runPool(env: NodeJS.ProcessEnv): Promise<void> {
     labels: { host: hostname(), pid: String(process.pid), threads: String(threads) },
     ...(prefetch === undefined ? {} : { prefetch }),
     ...(drain_ms === undefined ? {} : { drain_ms }),
+    metrics,
     log,
   });
   let asked = false;
@@ -40,12 +41,14 @@ export async function runPool(env: NodeJS.ProcessEnv): Promise<void> {
     });
   }
   log("started", { urls: urls.join(","), threads, pid: process.pid });
-  if (metrics !== undefined) {
-    // Proofs matter more than figures about them: a port that is taken is no reason not to work.
-    await serveMetrics(pool.metrics, metrics.port, metrics.host).then(
-      (server) => log("metrics", { address: addressOf(server) }),
-      (error: unknown) => log("no metrics", { port: metrics.port, error: String(error) }, "warn"),
-    );
+  if (metrics_port !== undefined) {
+    try {
+      const { port } = await serveMetrics(metrics_port, () => metrics.render(pool));
+      log("metrics", { port });
+    } catch (error) {
+      // To prove is worth more than to be watched.
+      log("no metrics", { port: metrics_port, error: String(error) }, "warn");
+    }
   }
   try {
     await pool.run();
@@ -58,10 +61,4 @@ export async function runPool(env: NodeJS.ProcessEnv): Promise<void> {
   log("ended");
   // A connection that is kept alive, or a thread that does not end, would hold the process.
   process.exit(0);
-}
-
-function addressOf(server: Server): string {
-  const address = server.address();
-  if (typeof address === "string" || address === null) return String(address);
-  return `http://${address.address}:${address.port}/metrics`;
 }

@@ -67,7 +67,7 @@ export function createWorkshop(options: WorkshopOptions): Workshop {
   function giveUp(job: Job): void {
     job.abort.abort();
     forget(job);
-    metrics.ended(job.lease.circuit, "released");
+    metrics.ended("returned");
     track(giveBack(delivery, job.lease));
   }
 
@@ -96,49 +96,47 @@ export function createWorkshop(options: WorkshopOptions): Workshop {
 
   async function deliver(job: Job, proved: Proved): Promise<void> {
     const { lease } = job;
-    const { task_id, attempt, circuit } = lease;
-    log("proved", { task_id, attempt, circuit, duration_ms: proved.duration_ms });
-    progress.took(circuit, proved.duration_ms);
-    metrics.proved(circuit, proved.duration_ms / 1_000);
+    const { task_id, lease_id } = lease;
+    log("proved", { task_id, lease_id, duration_ms: proved.duration_ms });
+    progress.took(lease.circuit, proved.duration_ms);
+    metrics.proved(lease.circuit, proved.duration_ms);
     const proved_at = Date.now();
     const delivered = await deliverProof(delivery, lease, proved, () => (closed ? 0 : 1));
-    const delivery_ms = Date.now() - proved_at;
-    metrics.delivered(delivery_ms / 1_000);
     if (delivered.type === "completed") {
       const { answer } = delivered;
+      metrics.ended("taken");
       const late = answer.accepted_late === true ? "yes" : undefined;
-      log("completed", { task_id, attempt, delivery_ms, late });
-      metrics.ended(circuit, late === undefined ? "completed" : "late");
+      log("completed", { task_id, lease_id, delivery_ms: Date.now() - proved_at, late });
       // Only now is the slot free, and the next lease may have it.
       holdings.remove(job);
       take(answer.leases);
       return;
     }
     const { code, message } = delivered;
+    metrics.ended("refused");
     const level = code === "lease-superseded" ? "info" : "error";
-    log("proof not taken", { task_id, attempt, code, error: message }, level);
-    metrics.ended(circuit, "refused");
+    log("proof not taken", { task_id, lease_id, code, error: message }, level);
     if (code === "invalid-request" || code === "too-large") {
       await deliverFailure(delivery, lease, { error_code: "not-deliverable", message, retryable: true });
     }
   }
 
   async function reportFailure({ lease }: Job, { code, message, retryable }: ProverError): Promise<void> {
-    const { task_id, attempt, circuit } = lease;
-    log("failed", { task_id, attempt, code, error: message }, "error");
-    metrics.ended(circuit, "failed");
+    const { task_id, lease_id } = lease;
+    log("failed", { task_id, lease_id, code, error: message }, "error");
+    metrics.ended("failed");
     await deliverFailure(delivery, lease, { error_code: code, message: message.slice(0, 2_000), retryable });
   }
 
   function take(leases: readonly LeaseOffer[]): number {
     let fresh = 0;
     for (const lease of leases) {
-      const { task_id, lease_id, attempt, circuit } = lease;
+      const { task_id, lease_id, attempt } = lease;
       if (holdings.knows(lease_id)) continue;
       fresh++;
       const job = closed ? undefined : holdings.add(lease);
       if (job === undefined) track(giveBack(delivery, lease));
-      else log("assigned", { task_id, attempt, circuit });
+      else log("assigned", { task_id, lease_id, attempt });
     }
     proveWaiting();
     return fresh;
@@ -150,9 +148,7 @@ export function createWorkshop(options: WorkshopOptions): Workshop {
       const job = holdings.get(lease_id);
       // A proof that is made already is delivered all the same: it may be taken late, or refused at once.
       if (job === undefined || job.state === "delivering") return;
-      const { task_id, attempt, circuit } = job.lease;
-      log("told to stop", { task_id, attempt, directive });
-      metrics.ended(circuit, directive === "cancel" ? "cancelled" : "lost");
+      log("told to stop", { task_id: job.lease.task_id, lease_id, directive });
       job.abort.abort();
       if (job.state === "waiting") forget(job);
     },
