@@ -15,11 +15,14 @@ export interface PoolConfiguration {
   readonly prefetch?: number;
   /** How long the proofs under way may take when the pool is told to end; one lease period where absent. */
   readonly drain_ms?: number;
+  /** Where `/metrics` is served; 0 is any free port, and nowhere where absent. */
+  readonly metrics_port?: number;
 }
 
 const DEFAULT_URL = "http://localhost:8080";
 const THREADS_MAX = 256;
 const DRAIN_MS_MAX = 3_600_000;
+const PORT_MAX = 65_535;
 
 function wholeNumber(name: string, text: string | undefined, min: number, max: number): number | undefined {
   if (text === undefined || text === "") return undefined;
@@ -63,6 +66,7 @@ export function readPoolConfiguration(env: NodeJS.ProcessEnv): PoolConfiguration
   }
   const prefetch = wholeNumber("PREFETCH", env.PREFETCH, 0, THREADS_MAX);
   const drain_ms = wholeNumber("DRAIN_MS", env.DRAIN_MS, 0, DRAIN_MS_MAX);
+  const metrics_port = wholeNumber("METRICS_PORT", env.METRICS_PORT, 0, PORT_MAX);
   return {
     urls,
     worker_id,
@@ -70,5 +74,6 @@ export function readPoolConfiguration(env: NodeJS.ProcessEnv): PoolConfiguration
     ...(env.TROIKA_TOKEN ? { token: env.TROIKA_TOKEN } : {}),
     ...(prefetch === undefined ? {} : { prefetch }),
     ...(drain_ms === undefined ? {} : { drain_ms }),
+    ...(metrics_port === undefined ? {} : { metrics_port }),
   };
 }

@@ -12,6 +12,7 @@ import type { Prover } from "../prover/index.ts";
 import type { Delivery } from "./delivery.ts";
 import { Holdings } from "./holdings.ts";
 import type { PoolLog } from "./log.ts";
+import { PoolMetrics } from "./metrics.ts";
 import { createBackoff, createPresence, pause, superseded } from "./presence.ts";
 import { createWorkshop } from "./workshop.ts";
 
@@ -34,6 +35,7 @@ export interface PoolOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** How long proofs under way may take after `drain`; one lease period where absent. */
   readonly drain_ms?: number;
+  readonly metrics?: PoolMetrics;
   readonly log: PoolLog;
 }
 
@@ -61,7 +63,14 @@ export function createPool(options: PoolOptions): Pool {
   let pulling = new AbortController();
 
   const delivery: Delivery = { client, worker_id, boot_id, log, signal: over.signal };
-  const workshop = createWorkshop({ delivery, holdings, prover, threads, onError: broken.reject });
+  const workshop = createWorkshop({
+    delivery,
+    holdings,
+    prover,
+    threads,
+    metrics: options.metrics ?? new PoolMetrics(),
+    onError: broken.reject,
+  });
   const presence = createPresence({
     client,
     log,
