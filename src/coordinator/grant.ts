@@ -4,7 +4,6 @@
 import { assign, currentAttempt, leaseGrant } from "./attempts.ts";
 import type { LeaseGrant } from "./commands.ts";
 import { Heads } from "./heads.ts";
-import type { Waiting } from "./queue.ts";
 import type { Instant, TaskRecord, WorkerRecord } from "./records.ts";
 import type { Turns } from "./shares.ts";
 import type { State } from "./state.ts";
@@ -14,7 +13,6 @@ export const GRANT_MAX = 500;
 
 interface Selection {
   readonly tasks: readonly TaskRecord[];
-  readonly taken: readonly Waiting[];
   readonly turns: Turns | undefined;
 }
 
@@ -44,9 +42,12 @@ export function wouldGrant(state: State, worker: WorkerRecord, max: number, now:
   if (worker.draining || worker.state === "dead") return false;
   const free = state.workforce.free(worker);
   if (unheardLeases(state, worker, max - free).length > 0) return true;
-  const { taken } = select(state, worker, Math.min(max, free, 1), now);
-  for (const entry of taken) state.queue.restore(entry, now);
-  return taken.length > 0;
+  if (!(Math.min(max, free) > 0)) return false;
+  return worker.circuits.some((circuit) => {
+    const heads = new Heads(state, worker, now, [circuit]);
+    heads.restore();
+    return heads.first() !== undefined;
+  });
 }
 
 function unheardLeases(state: State, worker: WorkerRecord, most: number): readonly LeaseView[] {
@@ -59,18 +60,16 @@ function unheardLeases(state: State, worker: WorkerRecord, most: number): readon
 
 function select(state: State, worker: WorkerRecord, most: number, now: Instant): Selection {
   const tasks: TaskRecord[] = [];
-  const taken: Waiting[] = [];
   const turns = state.turns();
-  if (!(most > 0)) return { tasks, taken, turns };
+  if (!(most > 0)) return { tasks, turns };
   const heads = new Heads(state, worker, now);
   while (tasks.length < most) {
     const first = turns === undefined ? heads.first() : turns.next(heads.all(), heads.before);
     if (first === undefined) break;
     tasks.push(first.task);
-    taken.push(first.entry);
     turns?.took(first.circuit);
     heads.take(first);
   }
   heads.restore();
-  return { tasks, taken, turns };
+  return { tasks, turns };
 }

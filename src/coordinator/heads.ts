@@ -27,11 +27,11 @@ export class Heads {
   readonly #heads = new Map<string, Head>();
   readonly #passed_over: Waiting[] = [];
 
-  constructor(state: State, worker: WorkerRecord, now: Instant) {
+  constructor(state: State, worker: WorkerRecord, now: Instant, circuits = worker.circuits) {
     this.#state = state;
     this.#worker = worker;
     this.#now = now;
-    for (const circuit of worker.circuits) if (!this.#heads.has(circuit)) this.#fill(circuit);
+    for (const circuit of circuits) if (!this.#heads.has(circuit)) this.#fill(circuit);
   }
 
   all(): readonly Head[] {

@@ -13,8 +13,8 @@ import type { Page, Query, TaskFilter, TaskSummary } from "./views.ts";
 type TasksQuery = Omit<Extract<Query, { readonly type: "tasks" }>, "type">;
 type ChangeableQuery = Omit<Extract<Query, { readonly type: "changeable" }>, "type">;
 
-/** Looked at for one page, by estimate: some thousand ended tasks with small inputs. */
-export const READ_BYTES_MAX = 4 * 1024 * 1024;
+/** Looked at for one page, by estimate: a thousand ended tasks with small inputs, some 40 ms. */
+export const READ_BYTES_MAX = 2 * 1024 * 1024;
 /** A look at what is in memory, or in a row with many others. */
 const LOOK_BYTES = 64;
 /** What an ended task has beside its input. */

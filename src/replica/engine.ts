@@ -527,7 +527,7 @@ export class Engine {
     });
     this.peers.send(ready.sendAfterPersist);
     for (const read of ready.reads) this.#reads.settle(read, this.raft.status.term);
-    if (ready.committed.length > 0) {
+    if (ready.committed.length > 0 || ready.persist?.snapshot) {
       this.#reads.applied(this.appliedIndex);
       this.subscribers.applied();
     }

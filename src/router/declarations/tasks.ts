@@ -78,6 +78,8 @@ export const listTasks: Declaration = {
   id: "listTasks",
   tag: "Tasks",
   summary: "List tasks, newest first",
+  details:
+    "A page reads a bounded part of what has ended: it may come back short, or even empty, and still have a `next_cursor`.",
   query: taskListParameters,
   answers: { 200: { is: "A page.", body: taskList, headers: READ_HEADERS } },
   problems: READ_PROBLEMS,
