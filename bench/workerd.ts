@@ -38,7 +38,13 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-function configuration(port: number, storage: string, variables: Readonly<Record<string, string>>): string {
+function configuration(
+  port: number,
+  storage: string,
+  variables: Readonly<Record<string, string>>,
+  wasm: readonly string[],
+): string {
+  const compiled = wasm.map((name) => `, ( name = "${name}", wasm = embed "${name}" )`).join("");
   const bindings = Object.entries(variables).map(
     ([name, value]) => `    ( name = ${JSON.stringify(name)}, text = ${JSON.stringify(value)} ),`,
   );
@@ -51,7 +57,7 @@ const config :Workerd.Config = (
   sockets = [ ( name = "http", address = "127.0.0.1:${port}", http = (), service = "troika" ) ],
 );
 const troika :Workerd.Worker = (
-  modules = [ ( name = "worker.js", esModule = embed "worker.js" ) ],
+  modules = [ ( name = "worker.js", esModule = embed "worker.js" )${compiled} ],
   compatibilityDate = "2026-11-01",
   bindings = [
     ( name = "REPLICA", durableObjectNamespace = "Replica" ),
@@ -68,9 +74,11 @@ export async function startWorkerd(variables: Readonly<Record<string, string>> =
   const storage = join(directory, "storage");
   await mkdir(storage);
   const port = await freePort();
-  await writeFile(join(directory, "worker.js"), await bundleWorker());
+  const { code, wasm } = await bundleWorker();
+  await writeFile(join(directory, "worker.js"), code);
+  for (const [name, contents] of Object.entries(wasm)) await writeFile(join(directory, name), contents);
   const settings = { CLUSTER_ID: "bench", REPLICAS: "3", FAULTS: "on", ...variables };
-  await writeFile(join(directory, "config.capnp"), configuration(port, storage, settings));
+  await writeFile(join(directory, "config.capnp"), configuration(port, storage, settings, Object.keys(wasm)));
   const logs: string[] = [];
   let child: ChildProcess | undefined;
 

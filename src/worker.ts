@@ -1,9 +1,14 @@
 /** Entry of the Worker: the router answers every request, the Durable Object class is one replica of the group. */
 import viewer from "openapi-explorer/dist/browser/openapi-explorer.min.js" with { type: "text" };
+import { installPoseidon } from "./proofs/poseidon/poseidon.ts";
+import poseidonModule from "./proofs/poseidon/poseidon.wasm";
 import { route } from "./router/router.ts";
 import { stubTransport } from "./router/transport.ts";
 
 export { Replica } from "./replica/replica.ts";
+
+// Compiled with the Worker: here no code is made out of bytes.
+installPoseidon(poseidonModule);
 
 interface Env {
   readonly REPLICA: DurableObjectNamespace;

@@ -2,8 +2,7 @@
 // circomlib has it: S·B = R + 8·h·A with h = Poseidon5(R, A, message). Identities and issuers are points of it.
 
 import { babyjubjub } from "@noble/curves/misc.js";
-import { poseidon2 } from "poseidon-lite/poseidon2";
-import { poseidon5 } from "poseidon-lite/poseidon5";
+import { poseidon } from "./poseidon/poseidon.ts";
 
 const { Point } = babyjubjub;
 type CurvePoint = InstanceType<typeof Point>;
@@ -20,7 +19,7 @@ export function publicKeyOf(secret: bigint): Coordinates {
 
 /** Semaphore's name for an identity. */
 export function identityCommitment(secret: bigint): bigint {
-  return poseidon2([...publicKeyOf(secret)]);
+  return poseidon(publicKeyOf(secret));
 }
 
 /** Undefined for what is not a point of the subgroup, and for the neutral point, which verifies anything. */
@@ -42,7 +41,7 @@ export interface Signature {
 /** `key` is a point of the subgroup, `s` is below the subgroup's order. */
 export function verifies({ r8, s }: Signature, key: CurvePoint, message: bigint): boolean {
   const [x, y] = coordinatesOf(key);
-  const challenge = (8n * poseidon5([...r8, x, y, message])) % SUBGROUP_ORDER;
+  const challenge = (8n * poseidon([...r8, x, y, message])) % SUBGROUP_ORDER;
   const expected = Point.BASE.multiplyUnsafe(s).subtract(key.multiplyUnsafe(challenge)).toAffine();
   return expected.x === r8[0] && expected.y === r8[1];
 }

@@ -2,9 +2,10 @@
  * Group commit: while one flush is under way, commands that arrive wait for the next batch; never more than one flush
  * at a time. A batch is one proposal to the core, one row of the log and one append per follower.
  */
+
+import { Histogram } from "../api/histogram.ts";
 import type { Command } from "../coordinator/commands.ts";
 import type { Raft, Refusal } from "../raft/index.ts";
-import { Histogram } from "./histogram.ts";
 import { Proposals, type ProposeAnswer } from "./proposals.ts";
 import type { Applied, Declined } from "./rpc.ts";
 import { BATCH_BYTES_MAX } from "./stored-log.ts";

@@ -196,7 +196,11 @@ export class Engine {
 
   /** Nothing is scheduled here, and nothing is sent, until something arrives. */
   get asleep(): boolean {
-    return this.#sleep.since !== undefined;
+    return this.asleepSince !== undefined;
+  }
+
+  get asleepSince(): number | undefined {
+    return this.#sleep.since;
   }
 
   /** Who leads, or led when this replica last heard of anybody; its Raft identity. */
@@ -523,7 +527,7 @@ export class Engine {
     });
     this.peers.send(ready.sendAfterPersist);
     for (const read of ready.reads) this.#reads.settle(read, this.raft.status.term);
-    if (ready.committed.length > 0) {
+    if (ready.committed.length > 0 || ready.persist?.snapshot) {
       this.#reads.applied(this.appliedIndex);
       this.subscribers.applied();
     }

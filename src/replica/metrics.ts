@@ -1,10 +1,10 @@
 /** A replica's metrics in Prometheus text. Names of the replaced systems are kept as they were. */
 
+import { family, histogram, histograms, type Plain } from "../api/prometheus.ts";
 import type { Counts } from "../coordinator/views.ts";
 import { type Status, votersOf } from "../raft/index.ts";
 import { nameOf } from "./names.ts";
 import { partitionState, type ReplicaView } from "./observe.ts";
-import { family, histogram, histograms, type Plain } from "./prometheus.ts";
 
 /** Stands for workers that are gone. No worker can have this name. */
 const GONE = "(removed)";

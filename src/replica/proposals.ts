@@ -2,9 +2,10 @@
  * Commands on their way through the log: queued for the next batch, then appended and waiting to be applied. Each
  * holds the request that waits for it. The queue is bounded in number and bytes.
  */
+
+import { Histogram } from "../api/histogram.ts";
 import type { Command } from "../coordinator/commands.ts";
 import { bytesOf } from "./codec.ts";
-import { Histogram } from "./histogram.ts";
 import type { Appended as AppendedAnswer, Applied, Declined } from "./rpc.ts";
 
 const QUEUE_COMMANDS_MAX = 10_000;

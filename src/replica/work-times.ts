@@ -2,9 +2,10 @@
  * How long tasks wait and how long proofs take, seen as entries are applied: by their own times, so that every replica
  * sees the same. A restart begins at zero and counts what is applied again, as counters do.
  */
+
+import { Histogram } from "../api/histogram.ts";
 import type { Coordinator } from "../coordinator/index.ts";
 import type { Instant } from "../coordinator/records.ts";
-import { Histogram } from "./histogram.ts";
 import type { Applied } from "./rpc.ts";
 
 /** From a tenth of a second to an hour. */

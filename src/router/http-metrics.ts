@@ -1,6 +1,6 @@
 /** What this isolate counts of its own: requests, and proofs that it verified. */
-import { Histogram } from "../replica/histogram.ts";
-import { family, histograms, type Labels } from "../replica/prometheus.ts";
+import { Histogram } from "../api/histogram.ts";
+import { family, histograms, type Labels } from "../api/prometheus.ts";
 
 const requests = new Map<string, { readonly labels: Labels; count: number }>();
 const durations = new Map<string, { readonly labels: Labels; readonly times: Histogram }>();

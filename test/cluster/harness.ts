@@ -60,7 +60,10 @@ async function reply<Body>(response: {
 }
 
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const contents = await bundleWorker();
+  const { code, wasm } = await bundleWorker();
+  const compiled = Object.entries(wasm).map(
+    ([name, contents]) => [name, { type: "wasm", contents }] as const,
+  );
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "troika-test-")));
   const logs: string[] = [];
   const variables: Readonly<Record<string, string>> = {
@@ -89,7 +92,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
             manifest: {
               mainModule: "worker.js",
               modulesRoot: "/",
-              modules: { "worker.js": { type: "esm", contents } },
+              modules: { "worker.js": { type: "esm", contents: code }, ...Object.fromEntries(compiled) },
             },
             env: { ...env, REPLICA: { type: "durable-object", worker: "troika", exportName: "Replica" } },
             exports: { Replica: { type: "durable-object", storage: "sqlite" } },

@@ -276,11 +276,12 @@ export function hostileRequests(seed: number, count: number): readonly HostileRe
 async function stateOf(cluster: Cluster): Promise<string> {
   const read = (path: string) =>
     cluster.json<{ items: readonly Record<string, unknown>[] }>(`${path}?consistency=stale&limit=500`);
-  const [tasks, workers, operations, status] = await Promise.all([
+  const [tasks, workers, operations, status, group] = await Promise.all([
     read("/api/v1/tasks"),
     read("/api/v1/workers"),
     read("/api/v1/operations"),
     cluster.json("/status"),
+    cluster.json<{ members: readonly Record<string, unknown>[] }>("/api/v1/cluster"),
   ]);
   return JSON.stringify([
     tasks.body.items.map(({ task_id, attempts_spent, losses, attempt, worker_id, priority, tags }) => [
@@ -295,6 +296,8 @@ async function stateOf(cluster: Cluster): Promise<string> {
     workers.body.items,
     operations.body.items,
     status.body.event_count,
+    // Who leads is not theirs: an election changes it at any time.
+    group.body.members.map(({ node_id, incarnation, role }) => [node_id, incarnation, role === "learner"]),
   ]);
 }
 
@@ -304,6 +307,7 @@ const HONEST: ReadonlySet<unknown> = new Set([
   "commit-outcome-unknown",
   "replica-unreachable",
   "not-available",
+  "transfer-failed",
 ]);
 
 /** A refusal that is itself the outcome, which the contract keeps: a failed operation, a spent attempt. */

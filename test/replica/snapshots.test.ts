@@ -120,6 +120,28 @@ describe("a replica that was away while the log was cut three times", () => {
   });
 });
 
+test("who waits at a replica for what a snapshot brings need not wait for the next entry", async () => {
+  group = await Group.founded({ variables: SMALL });
+  await applyMany(0, 100);
+  await group.time.pass(1_000);
+  const [away] = group.followers;
+  await group.fault(away, "stop");
+  await applyMany(100, 300);
+  const index = await checkpoint(group.leader);
+  await group.fault(away, "isolate");
+  await group.fault(away, "start");
+  const poll = { consistency: "stale", after: "latest", wait_ms: 20_000 };
+  const polled = group.call<{ readonly count: number }>(away, "/events", poll);
+  await group.time.pass(100);
+  await group.fault(away, "heal");
+  const began = group.time.now;
+  const read = group.read(away);
+  expect((await group.time.outcome(polled)).count).toBeGreaterThan(50);
+  expect(await group.time.outcome(read)).toMatchObject({ type: "answer", applied_index: index });
+  expect(group.time.now - began).toBeLessThan(2_000);
+  expect(group.logs.some((line) => line.includes("snapshot: taken in"))).toBe(true);
+});
+
 describe("whatever happens to anybody while a snapshot is taken in", () => {
   for (const seed of [1, 2, 3, 4]) {
     test(`nothing acknowledged is lost, and all end with the same records (seed ${seed})`, async () => {

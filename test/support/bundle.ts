@@ -1,11 +1,51 @@
 /** Modules as one file each, as they would be deployed or loaded by a page: built once per process. */
+import { basename } from "node:path";
 import { build, type Format } from "esbuild";
 
 const bundles = new Map<string, Promise<string>>();
 
+export interface WorkerBundle {
+  readonly code: string;
+  /** Modules that the code imports, by the name that it imports them under, without "./". */
+  readonly wasm: Readonly<Record<string, Uint8Array>>;
+}
+
+let worker: Promise<WorkerBundle> | undefined;
+
 /** The Worker. */
-export function bundleWorker(): Promise<string> {
-  return bundle(new URL("../../src/worker.ts", import.meta.url), "esm");
+export function bundleWorker(): Promise<WorkerBundle> {
+  worker ??= bundledWorker();
+  return worker;
+}
+
+async function bundledWorker(): Promise<WorkerBundle> {
+  const { pathname } = new URL("../../src/worker.ts", import.meta.url);
+  const { outputFiles } = await build({
+    ...options("esm"),
+    entryPoints: [pathname],
+    loader: { ".wasm": "copy" },
+    assetNames: "[name]",
+    outdir: "/",
+  });
+  const code = outputFiles.find(({ path }) => path.endsWith(".js"));
+  if (!code) throw new Error(`esbuild made no output for ${pathname}`);
+  const others = outputFiles.filter((file) => file !== code);
+  return {
+    code: code.text,
+    wasm: Object.fromEntries(others.map(({ path, contents }) => [basename(path), contents])),
+  };
+}
+
+function options(format: Format) {
+  return {
+    bundle: true,
+    format,
+    target: "es2024",
+    conditions: ["workerd", "worker", "browser"],
+    external: ["cloudflare:*"],
+    write: false as const,
+    logLevel: "silent" as const,
+  };
 }
 
 /** `iife` is for a page: what the module exports becomes the global `bundled`. */
@@ -18,15 +58,9 @@ export function bundle({ pathname }: URL, format: Format): Promise<string> {
 
 async function bundled(entry: string, format: Format): Promise<string> {
   const { outputFiles } = await build({
+    ...options(format),
     entryPoints: [entry],
-    bundle: true,
-    format,
     ...(format === "iife" && { globalName: "bundled" }),
-    target: "es2024",
-    conditions: ["workerd", "worker", "browser"],
-    external: ["cloudflare:*"],
-    write: false,
-    logLevel: "silent",
   });
   const [file] = outputFiles;
   if (!file) throw new Error(`esbuild made no output for ${entry}`);

@@ -15,6 +15,7 @@ interface Ended {
 
 let cluster: Cluster;
 let pool: ReturnType<typeof spawn>;
+let poolLog = "";
 
 function spawned(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
   return spawn(process.execPath, ["--no-warnings", TROIKA, ...args], {
@@ -46,8 +47,10 @@ async function json(...args: readonly string[]): Promise<Record<string, unknown>
 beforeAll(async () => {
   cluster = await startCluster();
   await ready(cluster);
-  pool = spawned(["pool"], { CONCURRENCY: "1", WORKER_ID: "pool-of-the-commands" });
-  pool.stdout?.resume();
+  pool = spawned(["pool"], { CONCURRENCY: "1", WORKER_ID: "pool-of-the-commands", METRICS_PORT: "0" });
+  pool.stdout?.on("data", (chunk: Buffer) => {
+    poolLog += chunk.toString();
+  });
   pool.stderr?.resume();
 });
 afterAll(async () => {
@@ -150,6 +153,35 @@ test("events are one a line, from where one left off, and followed as they come"
     cluster.post("/api/v1/tasks/merkle", { leaves: ["0x79"] }),
   );
   expect(system).toContain('{"System":{"task.created":{');
+});
+
+test("the pool counts what it proved, for Prometheus, and says what its process takes", async () => {
+  const [, port] = / metrics port=(\d+)/.exec(poolLog) ?? [];
+  const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+  expect(response.headers.get("content-type")).toMatch(/^text\/plain; version=0\.0\.4/);
+  const text = await response.text();
+  const value = (sample: string) =>
+    Number(
+      text
+        .split("\n")
+        .find((line) => line.startsWith(`${sample} `))
+        ?.split(" ")[1],
+    );
+  const taken = poolLog.match(/ completed task_id=/g)?.length ?? 0;
+  expect(taken).toBeGreaterThan(2);
+  expect(value('troika_pool_leases_ended_total{outcome="taken"}')).toBe(taken);
+  expect(value('troika_pool_proving_seconds_count{circuit="merkle"}')).toBeGreaterThanOrEqual(taken);
+  expect(value("process_resident_memory_bytes")).toBeGreaterThan(50_000_000);
+  expect([value("troika_pool_slots"), value('troika_pool_leases_ended_total{outcome="failed"}')]).toEqual([
+    2, 0,
+  ]);
+  expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(404);
+});
+
+test("the pool's log names tasks and attempts, and neither inputs nor the whole id of a lease", () => {
+  expect(poolLog).toMatch(/ assigned task_id=([0-9a-f-]{36}) lease_id=\1\.1 attempt=1\n/);
+  expect(poolLog).not.toMatch(/lease_id=[0-9a-f-]{36}\.\d+\./);
+  expect(poolLog).not.toMatch(/fedc|leaves|blinding|pi_a/);
 });
 
 /** What `events -f` has printed when it fits, `work` having been done meanwhile. */

@@ -20,6 +20,7 @@ test("every variable is read", () => {
     CONCURRENCY: "3",
     PREFETCH: "0",
     DRAIN_MS: "500",
+    CIRCUITS: "range, preimage,range",
   };
   expect(readPoolConfiguration(env)).toEqual({
     urls: ["http://localhost:8090", "https://troika.example"],
@@ -28,6 +29,7 @@ test("every variable is read", () => {
     threads: 3,
     prefetch: 0,
     drain_ms: 500,
+    circuits: ["range", "preimage"],
   });
 });
 
@@ -47,6 +49,7 @@ test.each([
   [{ CONCURRENCY: "0" }, 'CONCURRENCY is "0", but it must be a whole number from 1 to 256.'],
   [{ CONCURRENCY: "two" }, 'CONCURRENCY is "two", but'],
   [{ DRAIN_MS: "-1" }, 'DRAIN_MS is "-1", but it must be a whole number from 0 to'],
+  [{ CIRCUITS: "range,sudoku" }, 'CIRCUITS is "range,sudoku", but "sudoku" in it is none of merkle, '],
   [{ WORKER_ID: "a b" }, 'WORKER_ID is "a b", but it must be 1 to 128 letters'],
 ])("%j is refused", (env, sentence) => {
   expect(() => readPoolConfiguration(env)).toThrow(UsageProblem);

@@ -162,6 +162,40 @@ describe("work", () => {
   });
 });
 
+describe("what is wanted no longer", () => {
+  test("a task that is cancelled stops its proof with the next heartbeat, and its slot and thread are free", async () => {
+    const task_id = await submitTask(cluster);
+    let aborted = 0;
+    // A proof without an end, in a real thread.
+    const endless: Prover = {
+      ...prover,
+      prove: async (job, options) => {
+        try {
+          for (;;) {
+            const proved = await prover.prove(job, options);
+            if (job.task_id !== task_id) return proved;
+          }
+        } catch (error) {
+          aborted++;
+          throw error;
+        }
+      },
+    };
+    const started = startPool({ prover: endless });
+    await eventually(
+      "it is in progress",
+      async () => (await taskOf(cluster, task_id)).status === "in_progress",
+    );
+    const { status } = await cluster.post(`/api/v1/tasks/${task_id}/cancel`, {});
+    const cancelled = Date.now();
+    expect(status).toBe(200);
+    await eventually("the slot is free", async () => started.pool.held === 0);
+    expect(Date.now() - cancelled).toBeLessThan(LEASE_MS);
+    expect(aborted).toBe(1);
+    await completed(await submitTask(cluster));
+  });
+});
+
 describe("trouble on the way", () => {
   test("a proof made while the leader is stopped is delivered to the next one, in the same attempt", async () => {
     const started = startPool();

@@ -6,6 +6,8 @@ import { type Layout, routerUrl } from "./layout.ts";
 import type { Logs } from "./logs.ts";
 
 const NICE = 10;
+/** The pool's metrics are so far above the router's port, and just below the replicas'. */
+const METRICS_PORT_OFFSET = 9;
 /** For the proofs under way when the pool is told to end; whatever takes longer is given back. */
 const DRAIN_MS = 8_000;
 const GRACE_MS = DRAIN_MS + 4_000;
@@ -45,6 +47,7 @@ export function startPool({
         TROIKA_URL: routerUrl(layout),
         CONCURRENCY: String(threads),
         DRAIN_MS: String(DRAIN_MS),
+        METRICS_PORT: String(layout.routerPort + METRICS_PORT_OFFSET),
         ...(certificateFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificateFile }),
       },
       nice: NICE,

@@ -7,6 +7,8 @@ import type { LeaseOffer } from "../../src/api/workers.ts";
 export interface Job {
   readonly lease: LeaseOffer;
   state: "waiting" | "proving" | "delivering";
+  /** When the proving began, by `performance.now()`. */
+  proving_since?: number;
   /** Ends the proving. */
   readonly abort: AbortController;
 }

@@ -12,7 +12,9 @@ import type { Prover } from "../prover/index.ts";
 import type { Delivery } from "./delivery.ts";
 import { Holdings } from "./holdings.ts";
 import type { PoolLog } from "./log.ts";
+import { PoolMetrics } from "./metrics.ts";
 import { createBackoff, createPresence, pause, superseded } from "./presence.ts";
+import { Progress } from "./progress.ts";
 import { createWorkshop } from "./workshop.ts";
 
 const PREFETCH_DEFAULT = 1;
@@ -34,6 +36,7 @@ export interface PoolOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** How long proofs under way may take after `drain`; one lease period where absent. */
   readonly drain_ms?: number;
+  readonly metrics?: PoolMetrics;
   readonly log: PoolLog;
 }
 
@@ -61,7 +64,16 @@ export function createPool(options: PoolOptions): Pool {
   let pulling = new AbortController();
 
   const delivery: Delivery = { client, worker_id, boot_id, log, signal: over.signal };
-  const workshop = createWorkshop({ delivery, holdings, prover, threads, onError: broken.reject });
+  const progress = new Progress();
+  const workshop = createWorkshop({
+    delivery,
+    holdings,
+    prover,
+    threads,
+    progress,
+    metrics: options.metrics ?? new PoolMetrics(),
+    onError: broken.reject,
+  });
   const presence = createPresence({
     client,
     log,
@@ -73,7 +85,12 @@ export function createPool(options: PoolOptions): Pool {
       labels: { ...options.labels },
     },
     signal: over.signal,
-    heldLeases: () => holdings.jobs.map(({ lease }) => lease.lease_id),
+    heldLeases: () =>
+      holdings.jobs.map(({ lease: { lease_id, circuit }, proving_since }) => {
+        const now = performance.now();
+        const done = proving_since === undefined ? undefined : progress.of(circuit, now - proving_since);
+        return { lease_id, ...(done === undefined ? {} : { progress: done }) };
+      }),
     onRegistered(registered) {
       lease_ms = registered.lease_ms;
       workshop.take(registered.leases);

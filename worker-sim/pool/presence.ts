@@ -1,6 +1,6 @@
 /** A pool's standing with the coordinator: registered, and again when it is not known any more; heard of in time. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { HeartbeatAnswer, Registered, Registration } from "../../src/api/workers.ts";
+import type { HeartbeatAnswer, HeartbeatRequest, Registered, Registration } from "../../src/api/workers.ts";
 import { type Client, ClientError } from "../../src/client/index.ts";
 import type { PoolLog } from "./log.ts";
 
@@ -51,7 +51,7 @@ export interface PresenceOptions {
   readonly log: PoolLog;
   readonly registration: Registration;
   readonly signal: AbortSignal;
-  readonly heldLeases: () => readonly string[];
+  readonly heldLeases: () => HeartbeatRequest["leases"];
   readonly onRegistered: (registered: Registered) => void;
   readonly onHeartbeat: (answer: HeartbeatAnswer) => void;
   /** While false an unknown worker stays unknown: it is on its way out. */
@@ -110,7 +110,7 @@ export function createPresence(options: PresenceOptions): Presence {
   }
 
   async function beatOnce(): Promise<boolean> {
-    const leases = options.heldLeases().map((lease_id) => ({ lease_id }));
+    const leases = options.heldLeases();
     try {
       options.onHeartbeat(
         await client.workers.heartbeat(worker_id, { boot_id, leases }, { signal, retry_for_ms: 0 }),

@@ -6,6 +6,7 @@ import { Problem } from "../cluster/problem.ts";
 import { createProver } from "../prover/index.ts";
 import { readPoolConfiguration } from "./configuration.ts";
 import { createPoolLog } from "./log.ts";
+import { PoolMetrics, serveMetrics } from "./metrics.ts";
 import { createPool } from "./pool.ts";
 import { PoolRefused } from "./presence.ts";
 
@@ -14,9 +15,11 @@ import { PoolRefused } from "./presence.ts";
  * @throws {Problem} when the coordinator refuses this pool, or the environment is wrong.
  */
 export async function runPool(env: NodeJS.ProcessEnv): Promise<void> {
-  const { urls, token, worker_id, threads, prefetch, drain_ms } = readPoolConfiguration(env);
+  const { urls, token, worker_id, threads, prefetch, drain_ms, circuits, metrics_port } =
+    readPoolConfiguration(env);
   const log = createPoolLog(worker_id);
-  const prover = createProver({ threads });
+  const prover = createProver({ threads, ...(circuits === undefined ? {} : { circuits }) });
+  const metrics = new PoolMetrics();
   const pool = createPool({
     client: createClient({ urls, ...(token === undefined ? {} : { token }) }),
     prover,
@@ -26,6 +29,7 @@ export async function runPool(env: NodeJS.ProcessEnv): Promise<void> {
     labels: { host: hostname(), pid: String(process.pid), threads: String(threads) },
     ...(prefetch === undefined ? {} : { prefetch }),
     ...(drain_ms === undefined ? {} : { drain_ms }),
+    metrics,
     log,
   });
   let asked = false;
@@ -37,6 +41,15 @@ export async function runPool(env: NodeJS.ProcessEnv): Promise<void> {
     });
   }
   log("started", { urls: urls.join(","), threads, pid: process.pid });
+  if (metrics_port !== undefined) {
+    try {
+      const { port } = await serveMetrics(metrics_port, () => metrics.render(pool));
+      log("metrics", { port });
+    } catch (error) {
+      // To prove is worth more than to be watched.
+      log("no metrics", { port: metrics_port, error: String(error) }, "warn");
+    }
+  }
   try {
     await pool.run();
   } catch (error) {

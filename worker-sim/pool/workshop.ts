@@ -6,6 +6,8 @@ import type { LeaseOffer } from "../../src/api/workers.ts";
 import { type Proved, type Prover, ProverError } from "../prover/index.ts";
 import { type Delivery, deliverFailure, deliverProof, giveBack } from "./delivery.ts";
 import type { Holdings, Job } from "./holdings.ts";
+import type { PoolMetrics } from "./metrics.ts";
+import type { Progress } from "./progress.ts";
 
 export interface Workshop {
   /** Takes what is new among the leases, and gives back what there is no room for. Returns how many were new. */
@@ -25,11 +27,14 @@ export interface WorkshopOptions {
   readonly holdings: Holdings;
   readonly prover: Prover;
   readonly threads: number;
+  readonly progress: Progress;
+  readonly metrics: PoolMetrics;
   /** Something impossible happened: the pool must end. */
   readonly onError: (error: unknown) => void;
 }
 
-export function createWorkshop({ delivery, holdings, prover, threads, onError }: WorkshopOptions): Workshop {
+export function createWorkshop(options: WorkshopOptions): Workshop {
+  const { delivery, holdings, prover, threads, progress, metrics, onError } = options;
   const { log } = delivery;
   const work = new Set<Promise<void>>();
   let closed = false;
@@ -48,6 +53,7 @@ export function createWorkshop({ delivery, holdings, prover, threads, onError }:
       if (proving >= threads) return;
       if (job.state !== "waiting") continue;
       job.state = "proving";
+      job.proving_since = performance.now();
       proving++;
       track(proveAndDeliver(job));
     }
@@ -61,6 +67,7 @@ export function createWorkshop({ delivery, holdings, prover, threads, onError }:
   function giveUp(job: Job): void {
     job.abort.abort();
     forget(job);
+    metrics.ended("returned");
     track(giveBack(delivery, job.lease));
   }
 
@@ -91,10 +98,13 @@ export function createWorkshop({ delivery, holdings, prover, threads, onError }:
     const { lease } = job;
     const { task_id, lease_id } = lease;
     log("proved", { task_id, lease_id, duration_ms: proved.duration_ms });
+    progress.took(lease.circuit, proved.duration_ms);
+    metrics.proved(lease.circuit, proved.duration_ms);
     const proved_at = Date.now();
     const delivered = await deliverProof(delivery, lease, proved, () => (closed ? 0 : 1));
     if (delivered.type === "completed") {
       const { answer } = delivered;
+      metrics.ended("taken");
       const late = answer.accepted_late === true ? "yes" : undefined;
       log("completed", { task_id, lease_id, delivery_ms: Date.now() - proved_at, late });
       // Only now is the slot free, and the next lease may have it.
@@ -103,6 +113,7 @@ export function createWorkshop({ delivery, holdings, prover, threads, onError }:
       return;
     }
     const { code, message } = delivered;
+    metrics.ended("refused");
     const level = code === "lease-superseded" ? "info" : "error";
     log("proof not taken", { task_id, lease_id, code, error: message }, level);
     if (code === "invalid-request" || code === "too-large") {
@@ -113,6 +124,7 @@ export function createWorkshop({ delivery, holdings, prover, threads, onError }:
   async function reportFailure({ lease }: Job, { code, message, retryable }: ProverError): Promise<void> {
     const { task_id, lease_id } = lease;
     log("failed", { task_id, lease_id, code, error: message }, "error");
+    metrics.ended("failed");
     await deliverFailure(delivery, lease, { error_code: code, message: message.slice(0, 2_000), retryable });
   }
 

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { constants, getPriority, setPriority } from "node:os";
 import { curves, groth16, wtns } from "snarkjs";
+import { compiled, installPoseidon } from "../../src/proofs/poseidon/poseidon.ts";
 import { type ProofJob, ProverError, type ProverErrorCode, witnessInput } from "./witness.ts";
 
 /** A prover is a guest on the machine of its cluster: elections must not be held because of a proof. */
@@ -28,6 +29,8 @@ interface Artifacts {
 interface Manifest {
   readonly circuits: Readonly<Record<string, { readonly files: Readonly<Record<string, string>> }>>;
 }
+
+const POSEIDON = new URL("../../src/proofs/poseidon/poseidon.wasm", import.meta.url);
 
 const artifacts = new Map<string, Promise<Artifacts>>();
 const started = start();
@@ -61,6 +64,7 @@ async function start(): Promise<Manifest> {
   // On Linux a priority belongs to a thread, and this is the calling one; elsewhere it lowers the whole process. It is
   // inherited by threads that are started from here: by now libuv's, which read files for everybody, are running.
   if (getPriority() < PRIORITY) setPriority(PRIORITY);
+  installPoseidon(compiled(await readFile(POSEIDON)));
   Object.assign(globalThis, { curve_bn128: await curves.getCurveFromName("bn128", { singleThread: true }) });
   return manifest;
 }

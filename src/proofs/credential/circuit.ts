@@ -1,13 +1,12 @@
 // The credential circuit: "this issuer signed a credential whose value is at least the threshold, and its holder had this
 // proved". Holder, value and signature stay secret; the nullifier is one for each holder and scope.
 
-import { poseidon1 } from "poseidon-lite/poseidon1";
-import { poseidon2 } from "poseidon-lite/poseidon2";
 import { poseidon4 } from "poseidon-lite/poseidon4";
 import { z } from "zod";
 import { type Coordinates, pointOf, SUBGROUP_ORDER, verifies } from "../baby-jubjub.ts";
 import { decimalBelow, fieldElement, u64 } from "../elements.ts";
 import { contextSignal, decimals, groth16Circuit } from "../groth16-circuit.ts";
+import { poseidon } from "../poseidon/poseidon.ts";
 import { inOneStep } from "../steps.ts";
 import verifying_key from "./verifying-key.json" with { type: "json" };
 
@@ -61,7 +60,7 @@ export function credentialMessage(credential: {
   readonly value: bigint;
 }): bigint {
   const { secret, attribute, value } = credential;
-  return poseidon4([CREDENTIAL, poseidon1([secret]), attribute, value]);
+  return poseidon4([CREDENTIAL, poseidon([secret]), attribute, value]);
 }
 
 export const credential = groth16Circuit<Input>({
@@ -99,7 +98,7 @@ export const credential = groth16Circuit<Input>({
   statement: ({ input: given, context }) =>
     inOneStep(() => {
       const { issuer, attribute, threshold, scope, secret } = numbers(given);
-      const nullifier = poseidon2([scope, secret]);
+      const nullifier = poseidon([scope, secret]);
       return { public_inputs: decimals([nullifier, ...issuer, attribute, threshold, scope, context]) };
     }),
 

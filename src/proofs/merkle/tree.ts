@@ -2,10 +2,8 @@
 // prover both compute from here, so they cannot disagree about what a root is.
 
 import { hexToBytes } from "@noble/hashes/utils.js";
-import { poseidon1 } from "poseidon-lite/poseidon1";
-import { poseidon2 } from "poseidon-lite/poseidon2";
-import { poseidon5 } from "poseidon-lite/poseidon5";
 import { hashToField } from "../field.ts";
+import { poseidon } from "../poseidon/poseidon.ts";
 import { atOnce, type Steps } from "../steps.ts";
 
 export const DEPTH = 10;
@@ -43,12 +41,12 @@ export function* merklePathSteps(leaves: readonly string[], index: number): Step
   const zeros = zeroSubtrees();
   const siblings: bigint[] = [];
   const hashes: Hashes = { left: 2 * leaves.length + DEPTH > HASHES_PER_STEP ? 0 : HASHES_PER_STEP };
-  let nodes = yield* hashed(hashes, leaves, (each) => poseidon1([leafValue(each)]));
+  let nodes = yield* hashed(hashes, leaves, (each) => poseidon([leafValue(each)]));
   let position = index;
   // Only the nodes that have a leaf below them are computed; to the right of them, everything is a zero subtree.
   for (const zero of zeros) {
     siblings.push(nodes[position ^ 1] ?? zero);
-    nodes = yield* hashed(hashes, pairsOf(nodes, zero), (pair) => poseidon2(pair));
+    nodes = yield* hashed(hashes, pairsOf(nodes, zero), (pair) => poseidon(pair));
     position >>= 1;
   }
   const [root] = nodes;
@@ -64,7 +62,7 @@ export function leafTag(leaf: {
   readonly blinding: bigint;
   readonly context: bigint;
 }): bigint {
-  return poseidon5([STATEMENT, leaf.value, BigInt(leaf.index), leaf.blinding, leaf.context]);
+  return poseidon([STATEMENT, leaf.value, BigInt(leaf.index), leaf.blinding, leaf.context]);
 }
 
 interface Hashes {
@@ -105,7 +103,7 @@ function zeroSubtrees(): readonly bigint[] {
   const zeros = [0n];
   for (let level = 1; level < DEPTH; level++) {
     const below = zeros[level - 1] ?? 0n;
-    zeros.push(poseidon2([below, below]));
+    zeros.push(poseidon([below, below]));
   }
   zeroSubtreesMemo = zeros;
   return zeros;

@@ -1,10 +1,10 @@
 // The preimage circuit: "two numbers with this Poseidon hash are known". The cheapest real proof there is here: for
 // commitments that are opened in secret, and for load.
 
-import { poseidon2 } from "poseidon-lite/poseidon2";
 import { z } from "zod";
 import { fieldElement } from "../elements.ts";
 import { contextSignal, decimals, groth16Circuit } from "../groth16-circuit.ts";
+import { poseidon } from "../poseidon/poseidon.ts";
 import { inOneStep } from "../steps.ts";
 import verifying_key from "./verifying-key.json" with { type: "json" };
 
@@ -30,7 +30,7 @@ export const preimage = groth16Circuit({
   parse: (given) => input.parse(given),
 
   statement: ({ input, context }) =>
-    inOneStep(() => ({ public_inputs: decimals([poseidon2(elements(input)), context]) })),
+    inOneStep(() => ({ public_inputs: decimals([poseidon(elements(input)), context]) })),
 
   witness: ({ input, context }) => ({ preimage: elements(input), context }),
 });

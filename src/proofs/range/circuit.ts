@@ -1,9 +1,9 @@
 // The range circuit: "the number in this commitment lies between lo and hi".
 
-import { poseidon2 } from "poseidon-lite/poseidon2";
 import { z } from "zod";
 import { fieldElement, u64 } from "../elements.ts";
 import { contextSignal, decimals, groth16Circuit } from "../groth16-circuit.ts";
+import { poseidon } from "../poseidon/poseidon.ts";
 import { inOneStep } from "../steps.ts";
 import verifying_key from "./verifying-key.json" with { type: "json" };
 
@@ -41,7 +41,7 @@ export const range = groth16Circuit({
   statement: ({ input, context }) =>
     inOneStep(() => {
       const { value, salt, lo, hi } = numbers(input);
-      return { public_inputs: decimals([poseidon2([value, salt]), lo, hi, context]) };
+      return { public_inputs: decimals([poseidon([value, salt]), lo, hi, context]) };
     }),
 
   witness: ({ input, context }) => ({ ...numbers(input), context }),

@@ -5,12 +5,12 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
-import { poseidon2 } from "poseidon-lite/poseidon2";
 import { z } from "zod";
 import { identityCommitment, SUBGROUP_ORDER } from "../baby-jubjub.ts";
 import { decimalBelow, fieldElement } from "../elements.ts";
 import { bytesToField, ELEMENT_BYTES, fieldToHex } from "../field.ts";
 import { decimals, groth16Circuit } from "../groth16-circuit.ts";
+import { poseidon } from "../poseidon/poseidon.ts";
 import { inOneStep } from "../steps.ts";
 import verifying_key from "./verifying-key.json" with { type: "json" };
 
@@ -62,7 +62,7 @@ function boundMessage(message: string, context: bigint): bigint {
 function rootOver(leaf: bigint, { index, siblings }: Input["merkle_proof"]): bigint {
   return siblings.reduce((node, text, level) => {
     const sibling = BigInt(text);
-    return poseidon2((index >> level) & 1 ? [sibling, node] : [node, sibling]);
+    return poseidon((index >> level) & 1 ? [sibling, node] : [node, sibling]);
   }, leaf);
 }
 
@@ -99,7 +99,7 @@ export const semaphore = groth16Circuit<Input>({
     inOneStep(() => {
       const root = BigInt(merkle_proof.root);
       const scopeSignal = keccakToField(BigInt(scope));
-      const nullifier = poseidon2([scopeSignal, BigInt(secret)]);
+      const nullifier = poseidon([scopeSignal, BigInt(secret)]);
       const messageSignal = keccakToField(boundMessage(message, context));
       return {
         public_inputs: decimals([root, nullifier, messageSignal, scopeSignal]),
