@@ -3,7 +3,7 @@
  * they promise on the real platform, and lose nothing, is shown in test/cluster/contract-cluster.test.ts.
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { ChangeAnswer } from "../../src/replica/membership.ts";
+import type { ChangeAnswer } from "../../src/replica/handover.ts";
 import type { Change } from "../../src/replica/rpc.ts";
 import { Group, NAMES } from "./harness.ts";
 
