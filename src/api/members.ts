@@ -47,6 +47,12 @@ export const clusterView = z
     voters: z.number().optional(),
     quorum: z.number().optional(),
     failure_tolerance: z.number().optional(),
+    failures_tolerated_now: z
+      .number()
+      .nullish()
+      .describe("As things stand; negative without a quorum. Only a leader knows."),
+    partition_state: z.enum(["healthy", "recovering", "partitioned"]).optional(),
+    asleep: z.boolean().optional().describe("Nothing happens; whatever is asked for wakes the group."),
     members: z.array(
       z.looseObject({
         node_id: z.string(),

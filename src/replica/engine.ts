@@ -20,10 +20,11 @@ import { EngineClock } from "./clock.ts";
 import type { PeerMessage } from "./codec.ts";
 import { declinedBy, startCore } from "./core.ts";
 import { Duties } from "./duties.ts";
+import type { ChangeAnswer } from "./handover.ts";
 import type { HintSocket, Hints, Listener } from "./hints.ts";
 import { Intake } from "./intake.ts";
 import { Members } from "./members.ts";
-import { type ChangeAnswer, Membership } from "./membership.ts";
+import { Membership } from "./membership.ts";
 import { idOf, nameOf } from "./names.ts";
 import type { Observation } from "./observations.ts";
 import { Peers, type PeersOptions } from "./peers.ts";
@@ -205,7 +206,11 @@ export class Engine {
 
   /** Nothing is scheduled here, and nothing is sent, until something arrives. */
   get asleep(): boolean {
-    return this.#sleep.since !== undefined;
+    return this.asleepSince !== undefined;
+  }
+
+  get asleepSince(): number | undefined {
+    return this.#sleep.since;
   }
 
   /** Who leads, or led when this replica last heard of anybody; its Raft identity. */

@@ -3,7 +3,6 @@
  * promised. How a configuration comes into force is the core's; here newcomers are met, work in flight is waited for,
  * and what would endanger the group is refused.
  */
-import type { Command } from "../coordinator/commands.ts";
 import type { Coordinator } from "../coordinator/index.ts";
 import {
   type Configuration,
@@ -11,18 +10,25 @@ import {
   type MembershipChange,
   majorityOf,
   type Outcome,
-  type Raft,
   votersOf,
 } from "../raft/index.ts";
 import type { Batches } from "./batches.ts";
 import type { Founding, Introduction } from "./birth.ts";
 import { FORMAT_VERSION, type LogEntry } from "./codec.ts";
-import type { Members } from "./members.ts";
+import {
+  behind,
+  type ChangeAnswer,
+  Handover,
+  type HandoverOptions,
+  pause,
+  refusalOf,
+  refused,
+} from "./handover.ts";
 import { idOf, incarnationOf, nameOf } from "./names.ts";
 import type { Order, OrderAnswer } from "./orders.ts";
 import type { Peers } from "./peers.ts";
 import type { Grant } from "./reads.ts";
-import type { Change, Changed, ChangeRefused, Declined, ReplicaName } from "./rpc.ts";
+import type { Change, Declined, ReplicaName } from "./rpc.ts";
 
 /** How long a replica that is to be removed may finish what it has begun. */
 export const WORK_MS_MAX = 30_000;
@@ -32,39 +38,21 @@ const ASK_MS = 2_000;
 /** How long the rest may take to hold what is committed. */
 const HOLD_MS_MAX = 2_000;
 const LOOK_MS = 20;
-/** A transfer is given up by the core after the loyalty period; the news of it takes a little longer. */
-const HAND_OVER_SLACK_MS = 1_000;
 
-export type ChangeAnswer = Changed | ChangeRefused | Declined;
-
-export interface MembershipOptions {
-  readonly id: string;
+export interface MembershipOptions extends HandoverOptions {
   readonly founding: Founding;
-  readonly raft: Raft<Command>;
   readonly coordinator: () => Coordinator;
-  readonly members: Members;
   readonly peers: Peers;
   readonly batches: Batches;
-  readonly loyalty_ms: number;
-  readonly now: () => number;
-  readonly event: (input: () => void) => void;
   /** A quorum round of this leader. */
   readonly confirm: () => Promise<Grant>;
-  readonly notLeader: () => Declined;
   /** This replica accepts nothing new until then. */
   readonly retire: (until: number) => void;
 }
 
-function refused(code: ChangeRefused["code"], detail: string): ChangeRefused {
-  return { type: "change-refused", code, detail };
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 export class Membership {
   readonly #options: MembershipOptions;
+  readonly #handover: Handover;
   /** A change is being made until then, at the latest. */
   #busyUntil = 0;
   #waiting:
@@ -73,6 +61,7 @@ export class Membership {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    this.#handover = new Handover(options);
   }
 
   get changing(): boolean {
@@ -211,18 +200,13 @@ export class Membership {
     if (!members.reaches(learner)) {
       const { status } = raft;
       const matched = status.role === "leader" ? (status.progress.get(learner)?.matched ?? 0) : 0;
-      return refused("learner-behind", this.#behind(node_id, matched));
+      return refused("learner-behind", behind(node_id, matched, raft.status.commit));
     }
     const replaced = named.filter((id) => id !== learner);
     return this.#propose(node_id, [
       { type: "promote", replica: learner },
       ...replaced.map((replica) => ({ type: "remove", replica }) as const),
     ]);
-  }
-
-  #behind(node_id: ReplicaName, matched: number): string {
-    const { commit } = this.#options.raft.status;
-    return `${node_id} holds the log up to ${matched} of ${commit}, or answers too slowly; try again when it has caught up`;
   }
 
   async #remove(node_id: ReplicaName): Promise<ChangeAnswer> {
@@ -296,11 +280,11 @@ export class Membership {
     const { now, batches, retire, notLeader } = this.#options;
     retire(until);
     while (batches.underWay > 0 && now() < until) await pause(LOOK_MS / 4);
-    const successor = this.#best(rest);
+    const successor = this.#handover.best(rest);
     const answer =
       successor === undefined
         ? refused("transfer-failed", "nobody can be reached who could lead")
-        : await this.#handOver(successor);
+        : await this.#handover.to(successor);
     if (answer.type !== "transferred") {
       retire(0);
       return answer;
@@ -312,8 +296,8 @@ export class Membership {
     const { id: own, raft } = this.#options;
     const others = this.#voters.filter((voter) => voter !== own);
     if (to === undefined) {
-      const best = this.#best(others);
-      if (best !== undefined) return this.#handOver(best);
+      const best = this.#handover.best(others);
+      if (best !== undefined) return this.#handover.to(best);
       return refused("transfer-failed", "no other voter can be reached");
     }
     const named = this.#named(to);
@@ -322,37 +306,7 @@ export class Membership {
     const successor = named.find((id) => others.includes(id));
     if (successor === undefined)
       return refused("not-a-voter", `${to} is a learner: promote it before it can lead`);
-    return this.#handOver(successor);
-  }
-
-  /** Of those that can be reached, the one that holds the most. */
-  #best(candidates: readonly string[]): string | undefined {
-    const { raft, members, id: own } = this.#options;
-    const { status } = raft;
-    if (status.role !== "leader") return undefined;
-    const matched = (id: string): number => status.progress.get(id)?.matched ?? 0;
-    return candidates
-      .filter((id) => id !== own && members.reaches(id))
-      .sort((a, b) => matched(b) - matched(a))[0];
-  }
-
-  async #handOver(successor: string): Promise<ChangeAnswer> {
-    const { raft, event, now, notLeader, loyalty_ms } = this.#options;
-    let outcome: Outcome | undefined;
-    event(() => {
-      outcome = raft.transferLeadership(successor);
-    });
-    if (outcome === undefined) return notLeader();
-    if (outcome.type === "refused") return this.#refusal(nameOf(successor), outcome);
-    for (const until = now() + loyalty_ms + HAND_OVER_SLACK_MS; now() < until; await pause(LOOK_MS / 4)) {
-      const { status } = raft;
-      if (status.role === "leader" ? status.successor === undefined : status.leader !== undefined) break;
-    }
-    const { role, leader, term } = raft.status;
-    if (role === "leader" || leader === undefined) {
-      return refused("transfer-failed", `${nameOf(successor)} did not take over in time`);
-    }
-    return { type: "transferred", leader: nameOf(leader), term };
+    return this.#handover.to(successor);
   }
 
   async #propose(node_id: ReplicaName, changes: readonly MembershipChange[]): Promise<ChangeAnswer> {
@@ -365,36 +319,10 @@ export class Membership {
       });
     });
     if (outcome === undefined) return notLeader();
-    if (outcome.type !== "appended") return this.#refusal(node_id, outcome);
+    if (outcome.type !== "appended") return refusalOf(node_id, outcome, this.#options);
     const answer = await settled;
     if (typeof answer !== "number") return answer;
     return { type: "changed", node_id, log_index: answer };
-  }
-
-  #refusal(node_id: ReplicaName, outcome: Outcome): ChangeAnswer {
-    if (outcome.type !== "refused") {
-      throw new Error(`a change of the members was ${outcome.type}, though nothing is forwarded`);
-    }
-    const { refusal } = outcome;
-    switch (refusal.type) {
-      case "not-leader":
-        return this.#options.notLeader();
-      case "learner-behind":
-        return refused("learner-behind", this.#behind(node_id, refusal.matched));
-      case "invalid-change":
-        return refused("member-unknown", refusal.reason);
-      case "transferring":
-        return refused(
-          "change-in-progress",
-          `leadership is being handed over to ${nameOf(refusal.successor)}`,
-        );
-      case "change-in-progress":
-        return refused("change-in-progress", "the last change of the members is not in force yet");
-      default: {
-        const detail = `the leader cannot change the members now: ${refusal.type}`;
-        return { type: "unavailable", code: "no-leader", detail, retry_after_ms: 1000 };
-      }
-    }
   }
 
   /** It is so already, since the entry that made it so. */

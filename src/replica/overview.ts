@@ -24,7 +24,7 @@ export function clusterOf(view: ReplicaView): Record<string, unknown> {
   const { cluster_id } = configuration;
   if (!engine) return { node_id: name, cluster_id, members: [], warnings: [waiting ?? "stopped"] };
   const { status } = engine.raft;
-  const { members } = engine;
+  const { members, asleepSince } = engine;
   const now = members.configuration;
   const groups = now.type === "joint" ? [now.from.voters, now.to.voters] : [now.voters];
   const views = members.ids.map((id) => memberView(view, engine, id));
@@ -50,6 +50,7 @@ export function clusterOf(view: ReplicaView): Record<string, unknown> {
       ? Math.min(...groups.map((group) => reached(group) - majorityOf(group.length)))
       : null,
     partition_state: partitionState(view),
+    asleep: asleepSince !== undefined,
     ...(leads && status.successor !== undefined ? { transferring_to: nameOf(status.successor) } : {}),
     members: views,
     warnings: warningsOf(views, voters.length, now.type === "joint"),
@@ -68,7 +69,9 @@ function memberView(view: ReplicaView, engine: Engine, id: string): MemberView {
   const own = id === engine.id;
   const progress: Progress | undefined = leads ? status.progress.get(id) : undefined;
   const heardAt = engine.peers.heardAt(id);
-  const known = own || leads || id === engine.leader;
+  // While all are silent nobody is missed, and of whom nothing was heard before nothing is known.
+  const since = engine.asleepSince ?? now;
+  const known = own || ((leads || id === engine.leader) && (heardAt > 0 || engine.asleepSince === undefined));
   const named = configuration.location_hints[replicaNames(configuration).indexOf(node_id)];
   return {
     node_id,
@@ -78,7 +81,7 @@ function memberView(view: ReplicaView, engine: Engine, id: string): MemberView {
     region: engine.coordinator.location(node_id) ?? named ?? null,
     match_index: own ? view.store.log.lastIndex : (progress?.matched ?? null),
     last_contact_ms_ago: own || heardAt === 0 ? null : now - heardAt,
-    reachable: known ? own || now - heardAt <= configuration.partition_detection_ms : null,
+    reachable: known ? own || since - heardAt <= configuration.partition_detection_ms : null,
   };
 }
 

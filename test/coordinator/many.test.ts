@@ -189,6 +189,19 @@ describe("what ended long ago", () => {
     expect(machine.coordinator.task("a")).toBeUndefined();
   });
 
+  test("counts from when it ended last, however often it ended", () => {
+    const machine = new Machine();
+    machine.submit({ task_id: "a" });
+    machine.apply({ type: "cancel-task", task_id: "a" });
+    machine.apply({ type: "retry-task", task_id: "a" });
+    machine.time += 1_000;
+    machine.apply({ type: "cancel-task", task_id: "a" });
+    forget(machine, machine.time);
+    expect(machine.task("a").status).toBe("cancelled");
+    forget(machine, machine.time + 1);
+    expect(machine.coordinator.task("a")).toBeUndefined();
+  });
+
   test("does not take along the content that another task holds by now", () => {
     const machine = new Machine();
     machine.submit({ task_id: "a", content_hash: "same" });

@@ -156,6 +156,9 @@ describe("a list of tasks", () => {
     machine.apply({ type: "change-tasks", action: "cancel", task_ids: ["a", "b"] });
     end(machine, 5_000);
     machine.apply({ type: "cancel-task", task_id: "c" });
+    machine.time += 1;
+    machine.apply({ type: "retry-task", task_id: "a" });
+    machine.apply({ type: "cancel-task", task_id: "a" });
     machine.submit({ task_id: "delayed", delay_ms: 1_000 });
     const ids: string[] = [];
     let cursor: string | undefined;
@@ -167,7 +170,7 @@ describe("a list of tasks", () => {
         cursor = page.next_cursor;
       } while (cursor !== undefined);
     });
-    expect([ids, tasks]).toEqual([["delayed", "c", "b", "a"], 3]);
+    expect([ids, tasks]).toEqual([["delayed", "a", "c", "b"], 4]);
   });
 
   test("is bounded in bytes, and its pages still neither repeat nor omit one", () => {

@@ -69,7 +69,7 @@ describe("a short proof", () => {
     floor.submit("credential", 500);
     floor.run(4 * 3_600_000);
     const short = floor.submit("range");
-    expect(floor.run(3_600_000, () => floor.has(short, "begun"))).toBeLessThanOrEqual(RUN_MS.credential ?? 0);
+    expect(floor.run(3_600_000, () => floor.has(short, "begun"))).toBe(0);
   });
 
   test("is given its share beside them: as much of the provers' time, so sixty times as many", () => {
@@ -125,8 +125,9 @@ describe("priority between circuits", () => {
   test("lets an urgent task go first, short or long", () => {
     const floor = new Floor({ w: ALL });
     floor.submit("range", 100);
-    floor.submit("merkle", 100);
-    floor.run(600_000);
+    floor.submit("merkle", 50);
+    floor.submit("credential", 2);
+    floor.run(3_600_000);
     floor.submit("range", 100);
     floor.submit("merkle", 100);
     const urgent = floor.submit("credential", 1, 100);
@@ -158,7 +159,8 @@ test("of any heads, whatever has been given to whom, every circuit gets its turn
       const runs = { a: a.run_ms, b: b.run_ms, c: c.run_ms };
       const given: Record<string, number> = { a: 0, b: 0, c: 0 };
       const served = new Set<string>();
-      while (served.size < circuits.length) {
+      for (let turn = 0; served.size < circuits.length; turn++) {
+        if (turn > 10_000) throw new Error(`only ${[...served]} have had a turn`);
         const head = turns.next(waiting, () => false);
         if (head === undefined) throw new Error("nobody's turn");
         turns.took(head.circuit);

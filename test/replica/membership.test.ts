@@ -3,7 +3,7 @@
  * they promise on the real platform, and lose nothing, is shown in test/cluster/contract-cluster.test.ts.
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { ChangeAnswer } from "../../src/replica/membership.ts";
+import type { ChangeAnswer } from "../../src/replica/handover.ts";
 import type { Change } from "../../src/replica/rpc.ts";
 import { Group, NAMES } from "./harness.ts";
 
@@ -125,5 +125,57 @@ describe("who writes waits for no election", () => {
     );
     expect(result.reason).toContain("removed");
     expectNothingLost();
+  });
+});
+
+interface View {
+  readonly leader: string | null;
+  readonly asleep: boolean;
+  readonly warnings: readonly string[];
+  readonly members: readonly { readonly node_id: string; readonly reachable: boolean | null }[];
+}
+
+async function viewOf(name: string): Promise<View> {
+  const looked = group.call<{ result: View }>(name, "/observe", { what: "cluster" });
+  return (await group.time.outcome(looked)).result;
+}
+
+describe("a group that sleeps", () => {
+  const HOUR_MS = 3_600_000;
+
+  beforeEach(async () => {
+    stop();
+    await group.time.pass(HOUR_MS);
+  });
+
+  test("misses nobody, and says so without waking", async () => {
+    const { leader } = group;
+    for (const name of NAMES) {
+      const view = await viewOf(name);
+      expect(view).toMatchObject({ asleep: true, leader, warnings: [] });
+      expect(view.members.map(({ reachable }) => reachable)).not.toContain(false);
+    }
+    for (const name of NAMES) group.platform.instance(name).destroy();
+    await group.time.pass(HOUR_MS);
+    for (const name of NAMES) {
+      const view = await viewOf(name);
+      expect(view).toMatchObject({ asleep: true, leader, warnings: [] });
+      expect(view.members.filter(({ reachable }) => reachable !== null)).toMatchObject([{ node_id: name }]);
+    }
+  });
+
+  test("wakes for whatever an operator wants, and has not lost sight of anybody", async () => {
+    const { leader } = group;
+    expect(await change({ change: "transfer" })).toMatchObject({ type: "transferred" });
+    expect(group.leader).not.toBe(leader);
+    await group.time.pass(HOUR_MS);
+    await grow("coordinator-4");
+    await group.time.pass(HOUR_MS);
+    const [gone] = group.followers;
+    expect(await change({ change: "remove", node_id: gone })).toMatchObject({ type: "changed" });
+    await group.time.pass(HOUR_MS);
+    const view = await viewOf(group.leader);
+    expect(view).toMatchObject({ asleep: true, warnings: [] });
+    expect(view.members).toHaveLength(3);
   });
 });

@@ -3,9 +3,11 @@
  * completion must get past the verifier first.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { circuits } from "../../src/proofs/index.ts";
 import { createProver, type Prover } from "../../worker-sim/prover/index.ts";
 import { allHealthy, type Cluster, leaderOf, ready, startCluster } from "../cluster/harness.ts";
 import { prove, submitTask, TestProver, taskOf } from "../cluster/provers.ts";
+import { sampleOf } from "../proofs/samples.ts";
 
 let cluster: Cluster;
 let prover: Prover;
@@ -153,5 +155,59 @@ describe("the log of a busy cluster", () => {
     expect(logged).toContain(`/api/v1/leases/${good.task_id}.${good.attempt}/complete status=200`);
     expect(logged).toContain("raft: election won");
     for (const secret of secrets) expect([secret, logged.includes(secret)]).toEqual([secret, false]);
+  });
+});
+
+/** Every string and number in it that is long enough to be looked for. */
+function longParts(value: unknown): readonly string[] {
+  if (typeof value === "object" && value !== null) return Object.values(value).flatMap(longParts);
+  const text = String(value);
+  return text.length >= 20 ? [text] : [];
+}
+
+describe.each([...circuits.keys()])("the private input of %s", (circuit) => {
+  it("is in no answer to somebody who does not hold the lease, and in no log, whatever becomes of the task", async () => {
+    const input = sampleOf(circuit);
+    const { status, body, text } = await cluster.post(`/api/v1/tasks/${circuit}`, {
+      ...input,
+      max_attempts: 1,
+      priority: 100,
+    });
+    expect(status, text).toBe(202);
+    const task_id = String(body.task_id);
+    const worker = new TestProver(cluster, `for-${circuit}`);
+    await worker.register({ circuits: prover.circuits.filter(({ name }) => name === circuit) });
+    const lease = await worker.takeOne();
+    expect(lease.task_id).toBe(task_id);
+    // Wrong in the last place: it is refused, and the error must not say by what.
+    const wrong = {
+      ...input,
+      ...Object.fromEntries(
+        Object.keys(input)
+          .slice(-1)
+          .map((name) => [name, {}]),
+      ),
+    };
+    const refused = await cluster.post(`/api/v1/tasks/${circuit}`, wrong);
+    expect(refused.status).toBe(400);
+    const failed = await worker.complete(lease.lease_id, { proof: {}, public_inputs: lease.public_inputs });
+    expect(failed.status).toBe(422);
+
+    const shown = await Promise.all(
+      [
+        `/api/v1/tasks/${task_id}`,
+        `/api/v1/tasks/${task_id}/attempts`,
+        "/api/v1/tasks?limit=500",
+        "/events?include=system",
+        "/metrics",
+        "/api/v1/workers",
+      ].map(async (path) => (await cluster.fetch(path)).text()),
+    );
+    const seen = [...shown, refused.text, failed.text, ...cluster.logs].join("\n");
+    expect(seen).toContain(task_id);
+    const known = new Set(lease.public_inputs);
+    const secrets = [String(lease.input.blinding), ...longParts(input)].filter((part) => !known.has(part));
+    expect(secrets.length).toBeGreaterThan(0);
+    for (const secret of secrets) expect([secret, seen.includes(secret)]).toEqual([secret, false]);
   });
 });
