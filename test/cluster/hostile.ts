@@ -79,6 +79,9 @@ const nasty = fc.constantFrom(...NASTY);
 function oneString({ pattern, format }: Schema): fc.Arbitrary<unknown> {
   if (format === "uuid") return fc.uuid();
   if (format === "date-time") return fc.date({ noInvalidDate: true }).map((date) => date.toISOString());
+  // One new member is enough: a group of thirty would be slow for reasons of its own.
+  if (pattern !== undefined && new RegExp(pattern).test("coordinator-4") && !new RegExp(pattern).test("w"))
+    return fc.constantFrom("coordinator-2", "coordinator-4");
   if (pattern !== undefined) {
     try {
       return fc.stringMatching(new RegExp(pattern));
@@ -202,12 +205,14 @@ function bodyOf(operation: Operation): fc.Arbitrary<string | Uint8Array<ArrayBuf
 }
 
 const parameter = fc.oneof(
-  fc.constantFrom("merkle", "w", "00000000-0000-4000-8000-000000000000", "coordinator-8", "a.1.0"),
+  fc.constantFrom("merkle", "w", "00000000-0000-4000-8000-000000000000", "coordinator-4", "a.1.0"),
   fc.uuid(),
   fc.string({ maxLength: 40 }),
 );
 
 function encoded(text: string): string {
+  // As a whole segment these are taken out of the path before it is sent.
+  if (text === "." || text === "..") return "x";
   try {
     return encodeURIComponent(text);
   } catch {
