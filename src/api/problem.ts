@@ -46,6 +46,7 @@ const kinds = {
   "operation-id-reused": { status: 422, title: "Operation id reused", retryable: false },
   "operation-failed": { status: 422, title: "Operation failed", retryable: false },
   "import-invalid": { status: 422, title: "Line cannot be taken in", retryable: false },
+  "upgrade-required": { status: 426, title: "WebSocket required", retryable: false },
   "rate-limited": { status: 429, title: "Too many requests", retryable: true },
   internal: { status: 500, title: "Internal error", retryable: true },
   misconfigured: { status: 500, title: "Configuration error", retryable: false },

@@ -64,6 +64,8 @@ export const pull = z.object({
   max: z.number().int().min(1).max(LEASES_MAX).default(1).describe("Free slots."),
   wait: waitSeconds.default(0),
 });
+/** Query of `GET /workers/{id}/hints`. */
+export const hintParameters = z.object({ boot_id: identifier });
 export const pulled = z
   .object({ leases: z.array(leaseOffer), request_id: z.string() })
   .meta({ id: "Leases" });

@@ -30,7 +30,8 @@ export interface Call {
 
 export type Channel = (call: Call) => Promise<Response>;
 
-function addresses(options: ClientOptions): readonly string[] {
+/** Those that were given, without slashes at their ends. */
+export function addresses(options: ClientOptions): readonly string[] {
   const list = [...(options.urls ?? []), ...(options.url ?? "").split(",")]
     .map((url) => url.trim().replace(/\/+$/, ""))
     .filter((url) => url !== "");

@@ -46,6 +46,8 @@ import type {
   WorkerView,
 } from "../api/workers.ts";
 
+import type { WorkHints } from "./hints.ts";
+
 export interface ClientOptions {
   /** One address, or a comma list of them: the router's or any replica's. */
   readonly url?: string;
@@ -109,6 +111,8 @@ export interface WorkerCalls {
   register(worker: Registration, options?: CallOptions): Promise<Registered>;
   /** Empty when there was nothing within `wait` seconds. */
   pull(worker_id: string, pull: PullRequest, options?: CallOptions): Promise<readonly LeaseOffer[]>;
+  /** Where the leader says when there is something to pull, until `signal` is aborted: polls need not wait meanwhile. */
+  hints(worker_id: string, boot_id: string, signal: AbortSignal): WorkHints;
   heartbeat(worker_id: string, beat: HeartbeatRequest, options?: CallOptions): Promise<HeartbeatAnswer>;
   /** `code` of what it throws: lease-unknown, lease-superseded, proof-mismatch and proof-invalid are final. */
   complete(lease_id: string, completion: CompletionRequest, options?: CallOptions): Promise<Completed>;

@@ -5,6 +5,7 @@ import { endedStatuses, type TaskAnswer } from "../api/tasks.ts";
 import { type Call, createChannel } from "./channel.ts";
 import type { CallOptions, Client, ClientOptions, ReadOptions, WriteOptions } from "./client.ts";
 import { followEvents } from "./event-stream.ts";
+import { WorkHints } from "./hints.ts";
 import { operationCalls } from "./operations.ts";
 import { at, json, query } from "./paths.ts";
 
@@ -91,6 +92,7 @@ export function createClient(options: ClientOptions): Client {
         if (response.status === 204) return [];
         return (await json<{ readonly leases: [] }>(response)).leases;
       },
+      hints: (worker_id, boot_id, signal) => new WorkHints(options, { worker_id, boot_id }, signal),
       heartbeat: async (worker_id, beat, options) =>
         json(await post(at`/api/v1/workers/${worker_id}/heartbeat`, beat, options)),
       complete: async (lease_id, completion, options) =>

@@ -20,3 +20,4 @@ export type {
 } from "./client.ts";
 export { createClient } from "./create.ts";
 export { ClientError } from "./errors.ts";
+export type { WorkHints } from "./hints.ts";

@@ -9,6 +9,7 @@ export type { FeedCursor, FeedPiece, FeedReader } from "./feed.ts";
 export { createLiveness, type Liveness } from "./liveness.ts";
 export type { MemberChange, MemberRole } from "./members.ts";
 export { createMemoryRecords } from "./memory-records.ts";
+export { bootSuperseded, workerUnknown } from "./outcomes.ts";
 export type * from "./records.ts";
 export { knows, versionOf } from "./versions.ts";
 export type * from "./views.ts";

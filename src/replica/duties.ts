@@ -11,6 +11,7 @@ import {
   type Liveness,
   versionOf,
 } from "../coordinator/index.ts";
+import type { Listener } from "./hints.ts";
 import type { ProposeAnswer } from "./proposals.ts";
 import { type Applied, type HeartbeatResult, newNonce, type Pull, type WorkerHeartbeat } from "./rpc.ts";
 
@@ -23,6 +24,8 @@ export interface DutiesOptions {
   readonly lease_ms: number;
   /** How long a task is remembered after it ended. */
   readonly retention_ms: number;
+  /** Whose sockets are open. */
+  readonly listeners: () => Iterable<Listener>;
   /** Wall time: what workers are told of their leases is measured in it. */
   readonly clock: () => number;
   readonly propose: (command: Command) => Promise<ProposeAnswer>;
@@ -101,7 +104,7 @@ export class Duties {
 
   /** Entries have been `applied` or time has passed: grants what can be granted, ends what has waited enough. */
   attend(now: number, applied: boolean): void {
-    this.#proposeAll(this.#liveness.due(this.#options.clock()));
+    this.#judge();
     this.#tend(now, applied);
     if (this.#waiting.length === 0) return;
     if (!applied && now < (this.#pullsDue() ?? Number.POSITIVE_INFINITY)) return;
@@ -109,6 +112,18 @@ export class Duties {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const pull of waiting) this.#offer(pull, now);
+  }
+
+  /** Declares nobody dead who is only waiting. */
+  #judge(): void {
+    const now = this.#options.clock();
+    const { nextDue } = this.#liveness;
+    if (nextDue !== undefined && nextDue <= now) {
+      for (const { worker_id, boot_id } of this.#options.listeners()) {
+        this.#liveness.heard(worker_id, boot_id, now);
+      }
+    }
+    this.#proposeAll(this.#liveness.due(now));
   }
 
   get nextDue(): number | undefined {

@@ -4,8 +4,14 @@
  * then on is held back by the platform until the write is safe, and a failed write destroys the instance.
  */
 import type { Command, Refused } from "../coordinator/commands.ts";
-import { type Backlog, type Coordinator, knows } from "../coordinator/index.ts";
-import type { Raft, Ready, StableConfiguration } from "../raft/index.ts";
+import {
+  type Backlog,
+  bootSuperseded,
+  type Coordinator,
+  knows,
+  workerUnknown,
+} from "../coordinator/index.ts";
+import type { Raft, Ready, StableConfiguration, Status } from "../raft/index.ts";
 import { Application } from "./application.ts";
 import { Batches } from "./batches.ts";
 import { Chain } from "./chain.ts";
@@ -15,6 +21,7 @@ import type { PeerMessage } from "./codec.ts";
 import { declinedBy, startCore } from "./core.ts";
 import { Duties } from "./duties.ts";
 import type { ChangeAnswer } from "./handover.ts";
+import type { HintSocket, Hints, Listener } from "./hints.ts";
 import { Intake } from "./intake.ts";
 import { Members } from "./members.ts";
 import { Membership } from "./membership.ts";
@@ -52,6 +59,7 @@ export interface EngineOptions extends Omit<PeersOptions, "receive" | "unreachab
   readonly abort: (reason: string) => void;
   readonly log: (text: string) => void;
   readonly observe: (observation: Observation) => void;
+  readonly hints: Hints;
   /** Asks the platform for {@link Engine.alarm} at this instant and no other; not at all if undefined. */
   readonly setAlarm: (at: number | undefined) => void;
   /** This replica accepts nothing new from clients until then. */
@@ -129,6 +137,7 @@ export class Engine {
       status: this.raft.status,
       takeUp: (term) => this.#takeUpDuties(term),
       lost: (term) => {
+        options.hints.close("this replica leads no longer");
         const detail = `leadership of term ${term} was lost before the entry was committed`;
         this.#abandon(this.notLeader(), detail);
       },
@@ -323,6 +332,7 @@ export class Engine {
   }
 
   async pull(pull: Pull): Promise<ProposeAnswer> {
+    this.#options.hints.pulled(pull.worker_id);
     const answer = await this.#duty((duties, now) => duties.pull(pull, now));
     if (answer.type === "applied") this.pulls++;
     return this.reigns.duties?.dated(answer) ?? answer;
@@ -406,6 +416,7 @@ export class Engine {
     this.#reads.close(answer);
     this.#sleep.close();
     this.subscribers.close();
+    this.#options.hints.close("this replica was stopped");
     this.#intake.close();
   }
 
@@ -442,6 +453,7 @@ export class Engine {
         wrote = this.#carryOutAll();
       }
     }
+    this.#attendHints(status);
     wrote = this.checkpoints.attend() || wrote;
     if (wrote) this.batches.flush();
     if (!this.asleep) this.members.look(this.#clock.read());
@@ -463,6 +475,26 @@ export class Engine {
   /** Something goes on that neither an entry nor a read tells of. */
   get #isBusy(): boolean {
     return this.reigns.duties?.busy === true || this.#membership.changing || this.checkpoints.sending.active;
+  }
+
+  #attendHints({ leader }: Status): void {
+    const { hints, id } = this.#options;
+    if (!this.asleep && leader !== undefined && leader !== id) hints.close(`${nameOf(leader)} leads`);
+    else if (this.reigns.duties) hints.attend(this.coordinator, this.#clock.read());
+  }
+
+  /** Why a worker may not wait here: it has to register (again). */
+  deaf({ worker_id, boot_id }: Listener): Refused | undefined {
+    const grantable = this.coordinator.grantable(worker_id, boot_id, 1, this.#clock.read());
+    if (grantable === "worker-unknown") return workerUnknown(worker_id);
+    return grantable === "boot-superseded" ? bootSuperseded(worker_id) : undefined;
+  }
+
+  /** A worker waits here from now on. */
+  listen(listener: Listener, socket: HintSocket): void {
+    this.#options.hints.joined(listener, socket);
+    // Also while the group sleeps: the worker's pull will wake it.
+    this.#options.hints.attend(this.coordinator, this.#clock.read());
   }
 
   /** Should all be restarted at once and nobody ask for anything, leases end all the same. */
@@ -541,6 +573,7 @@ export class Engine {
       coordinator: this.coordinator,
       lease_ms: configuration.lease_ms,
       retention_ms: configuration.retention_ms,
+      listeners: () => this.#options.hints.listeners,
       clock: now,
       propose: (command) => this.batches.enqueue(command),
       wake: () => this.event(() => {}),

@@ -9,6 +9,7 @@ import { checkVersion, encodeAnswer, FORMAT_VERSION, type PeerAnswer, type PeerB
 import { Engine } from "./engine.ts";
 import { eventsOf, streamExport, streamOperations } from "./events.ts";
 import { Founder, type Told } from "./founder.ts";
+import { Hints } from "./hints.ts";
 import { Link } from "./link.ts";
 import { metricsOf } from "./metrics.ts";
 import { Observations } from "./observations.ts";
@@ -34,6 +35,7 @@ import type {
 } from "./rpc.ts";
 import { REQUEST_ID_HEADER } from "./rpc.ts";
 import type { TransferRequest } from "./sending.ts";
+import { openSocket, openSockets, ownerOf } from "./sockets.ts";
 import { type FaultState, NO_FAULT, Store } from "./store.ts";
 import { type ReplicaNamespace, replicaStubs } from "./stubs.ts";
 
@@ -70,6 +72,7 @@ export class Replica extends DurableObject<Env> {
   #store: Store;
   /** Outlives the engine: a stream goes on while the replica is stopped and started. */
   readonly #observations = new Observations();
+  readonly #hints = new Hints();
   readonly #link = new Link(() => this.#fault);
   #orders = new Orders();
   #engine: Engine | undefined;
@@ -86,6 +89,7 @@ export class Replica extends DurableObject<Env> {
     this.#stubs = replicaStubs(env.REPLICA, this.#configuration);
     this.#store = new Store(context.storage);
     this.#fault = this.#store.state("fault") ?? NO_FAULT;
+    for (const { listener, socket } of openSockets(context)) this.#hints.joined(listener, socket);
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -106,6 +110,7 @@ export class Replica extends DurableObject<Env> {
       if (degraded && !(await this.#link.passes())) return new Response("lost", { status: 503 });
       return response;
     }
+    if (path === "/hints") return this.#listen(new URL(request.url).searchParams, founder, engine);
     const body: unknown = await request.json();
     if (path === "/observe") return this.#observe(body as Observe, founder, engine);
     if (!engine) return declined(path, founder.declined);
@@ -115,6 +120,36 @@ export class Replica extends DurableObject<Env> {
     }
     if (this.#orders.retired(this.#now())) return declined(path, RETIRED);
     return this.#orders.during(() => this.#serve(path, body, engine));
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    this.#hints.left(ownerOf(socket).worker_id, socket);
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.webSocketClose(socket);
+  }
+
+  /** A worker that would wait here for work; it is turned away unless this replica leads, or led when all fell asleep. */
+  async #listen(
+    parameters: URLSearchParams,
+    founder: Founder,
+    engine: Engine | undefined,
+  ): Promise<Response> {
+    if (!engine) return Response.json(founder.declined);
+    // Asked although another one led: that one did not answer.
+    if (engine.leader !== engine.id) await engine.rouse();
+    if (engine.leader !== engine.id) return Response.json(engine.notLeader());
+    const listener = {
+      worker_id: parameters.get("worker_id") ?? "",
+      boot_id: parameters.get("boot_id") ?? "",
+    };
+    const refused = engine.deaf(listener);
+    if (refused) return Response.json(refused);
+    this.#store.touch();
+    const { socket, response } = openSocket(this.ctx, listener);
+    engine.listen(listener, socket);
+    return response;
   }
 
   override async alarm(): Promise<void> {
@@ -235,6 +270,7 @@ export class Replica extends DurableObject<Env> {
       log: (text) => this.#log(text),
       retire: (until) => this.#orders.retire(until),
       removed: () => this.#leave(),
+      hints: this.#hints,
       setAlarm: (at) =>
         void (at === undefined
           ? this.ctx.storage.deleteAlarm()

@@ -1,4 +1,5 @@
 /** One call to one replica, and what its answer means for whoever forwards. */
+import type { Refused } from "../coordinator/commands.ts";
 import type { Declined, ReplicaName } from "../replica/rpc.ts";
 import type { Transport } from "./transport.ts";
 
@@ -69,4 +70,30 @@ export function startAttempt(
     }
   };
   return { replica, result: run(), abandon: () => controller.abort(new Error("another replica answered")) };
+}
+
+/** Opens a WebSocket at `replica`. Never rejects. */
+export async function openSocket(
+  transport: Transport,
+  replica: ReplicaName,
+  path: string,
+  request_id: string,
+  deadline: number,
+): Promise<
+  | { readonly type: "open"; readonly response: Response }
+  | Refused
+  | Declined
+  | { readonly type: "broken"; readonly detail: string }
+> {
+  try {
+    const signal = AbortSignal.timeout(Math.max(1, deadline - Date.now()));
+    const response = await transport.open(replica, path, { signal, request_id });
+    if (response.status === 101) return { type: "open", response };
+    return (await response.json()) as Refused | Declined;
+  } catch (error) {
+    return {
+      type: "broken",
+      detail: `${replica}: ${error instanceof Error ? error.message : String(error)}`,
+    };
+  }
 }

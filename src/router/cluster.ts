@@ -3,7 +3,7 @@ import { type Configuration, replicaNames } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
 import { NODE_ID } from "../api/members.ts";
 import { type Problem, problem } from "../api/problem.ts";
-import type { Command } from "../coordinator/commands.ts";
+import type { Command, Refused } from "../coordinator/commands.ts";
 import type {
   Answer,
   Appended,
@@ -31,7 +31,7 @@ import type {
   ReplicaName,
   WorkerHeartbeat,
 } from "../replica/rpc.ts";
-import { startAttempt } from "./attempt.ts";
+import { openSocket, startAttempt } from "./attempt.ts";
 import { type ForwardCall, Forwarding } from "./forwarding.ts";
 import { type Group, probeLeader } from "./group.ts";
 import type { Transport } from "./transport.ts";
@@ -47,6 +47,7 @@ const ASK_AGAIN_MS = 500;
 /** A replica that is to be removed may finish its work, and others may take their time. */
 const CHANGE_MS = 35_000;
 const FAULT_RETRY_PAUSE_MS = 50;
+const HINT_PAUSE_MS = 50;
 
 /** A value, or the problem that stands in its place. */
 export type Result<Value> =
@@ -212,6 +213,34 @@ export class Cluster {
     this.extend(wait_ms);
     const body = (wait_left_ms: number): Pull => ({ ...pull, wait_ms: wait_left_ms });
     return this.#forward<Applied>({ path: "/pull", body, writes: true, wait_ms });
+  }
+
+  /** A socket at the leader, on which it tells this worker that there is something to pull. */
+  async hints(listener: {
+    readonly worker_id: string;
+    readonly boot_id: string;
+  }): Promise<Result<Response | Refused>> {
+    const path = `/hints?${new URLSearchParams(listener)}`;
+    const group = this.#group;
+    let leader = group.hint.leader;
+    while (Date.now() < this.deadline) {
+      if (leader === undefined) {
+        const found = await this.leadership();
+        leader = found?.leads === true ? found.name : found?.leader;
+      }
+      if (leader === undefined) break;
+      const asked = await openSocket(group.transport, leader, path, this.#request_id, this.deadline);
+      if (asked.type === "open") return { ok: true, value: asked.response };
+      if (asked.type === "refused") return { ok: true, value: asked };
+      if (asked.type === "not-leader" && asked.leader !== undefined && asked.leader !== leader) {
+        leader = asked.leader;
+        continue;
+      }
+      await new Promise((resolve) => setTimeout(resolve, HINT_PAUSE_MS));
+      // Anybody else: it finds out, and wakes the others for it, whether there is another leader.
+      leader = this.names[(this.names.indexOf(leader) + 1) % this.names.length];
+    }
+    return { ok: false, problem: problem("no-leader", "no leader was found at which the worker could wait") };
   }
 
   heartbeat(beat: WorkerHeartbeat): Promise<Result<Answer<HeartbeatResult> | RefusedAnswer>> {

@@ -202,6 +202,16 @@ export async function route(request: Request, options: RouterOptions): Promise<R
   );
   await discardBody(request).catch(() => undefined);
   const inner = result instanceof Response ? result : problemResponse(result, { instance, request_id });
+  const logged = {
+    ...{ replica: "router", request_id, token: token === "-" ? undefined : token },
+    ...{ method: request.method, path: loggedPath(instance) },
+  };
+  if (inner.status === 101) {
+    // The socket is the platform's from here on.
+    countRequest(request.method, name, inner.status, Date.now() - started);
+    log({ ...logged, status: inner.status, ms: Date.now() - started });
+    return inner;
+  }
   if (request.method === "HEAD") await inner.body?.cancel();
   const body = request.method === "HEAD" ? null : inner.body;
   const response = new Response(body, inner);
@@ -211,14 +221,6 @@ export async function route(request: Request, options: RouterOptions): Promise<R
   response.headers.set("x-request-id", request_id);
   const ms = Date.now() - started;
   countRequest(request.method, name, response.status, ms);
-  log({
-    replica: "router",
-    request_id,
-    token: token === "-" ? undefined : token,
-    method: request.method,
-    path: loggedPath(instance),
-    status: response.status,
-    ms,
-  });
+  log({ ...logged, status: response.status, ms });
   return response;
 }

@@ -12,6 +12,8 @@ export interface CallOptions {
 export interface Transport {
   /** Makes one call. Throws when the stub does or the signal aborts it; the outcome is then unknown. */
   call(replica: ReplicaName, path: string, body: string, options: CallOptions): Promise<Response>;
+  /** Opens a WebSocket: 101 with it, or an answer that says why not. */
+  open(replica: ReplicaName, path: string, options: CallOptions): Promise<Response>;
 }
 
 /** What is needed of a `DurableObjectNamespace`. */
@@ -22,18 +24,25 @@ export interface ReplicaNamespace<Id = unknown> {
 
 export function stubTransport<Id>(namespace: ReplicaNamespace<Id>, configuration: Configuration): Transport {
   const names = replicaNames(configuration);
+  // A stub that threw stays broken, so each call takes a new one; the hint counts only for the first `get` ever.
+  const stub = (replica: ReplicaName, location_hint: string | undefined) => {
+    const id = namespace.idFromName(`${configuration.cluster_id}/${replica}`);
+    const hint = location_hint ?? configuration.location_hints[names.indexOf(replica)];
+    return namespace.get(id, hint === undefined ? {} : { locationHint: hint });
+  };
+  const headersOf = (replica: ReplicaName, request_id: string) => ({
+    [REPLICA_HEADER]: replica,
+    [REQUEST_ID_HEADER]: request_id,
+  });
   return {
     async call(replica, path, body, { signal, request_id, location_hint }) {
-      // A stub that threw stays broken, so each call takes a new one; the hint counts only for the first `get` ever.
-      const id = namespace.idFromName(`${configuration.cluster_id}/${replica}`);
-      const hint = location_hint ?? configuration.location_hints[names.indexOf(replica)];
-      const options = hint === undefined ? {} : { locationHint: hint };
-      return await namespace.get(id, options).fetch(`https://replica${path}`, {
-        method: "POST",
-        headers: { [REPLICA_HEADER]: replica, [REQUEST_ID_HEADER]: request_id },
-        body,
-        signal,
-      });
+      const headers = headersOf(replica, request_id);
+      const init = { method: "POST", headers, body, signal };
+      return await stub(replica, location_hint).fetch(`https://replica${path}`, init);
+    },
+    async open(replica, path, { signal, request_id, location_hint }) {
+      const headers = { ...headersOf(replica, request_id), upgrade: "websocket" };
+      return await stub(replica, location_hint).fetch(`https://replica${path}`, { headers, signal });
     },
   };
 }

@@ -31,6 +31,24 @@ interface DurableObjectState {
   readonly id: DurableObjectId;
   readonly storage: DurableObjectStorage;
   abort(reason: string): void;
+  acceptWebSocket(socket: WebSocket): void;
+  getWebSockets(): WebSocket[];
+  setWebSocketAutoResponse(pair: WebSocketRequestResponsePair): void;
+}
+
+interface WebSocket {
+  serializeAttachment(value: unknown): void;
+  deserializeAttachment(): unknown;
+}
+
+declare const WebSocketPair: new () => { readonly 0: WebSocket; readonly 1: WebSocket };
+
+declare class WebSocketRequestResponsePair {
+  constructor(request: string, response: string);
+}
+
+interface ResponseInit {
+  readonly webSocket?: WebSocket;
 }
 
 type DurableObjectLocationHint = string;
@@ -59,5 +77,7 @@ declare module "cloudflare:workers" {
     protected readonly env: Env;
     fetch?(request: Request): Promise<Response>;
     alarm?(): Promise<void>;
+    webSocketClose?(socket: WebSocket): void;
+    webSocketError?(socket: WebSocket): void;
   }
 }

@@ -112,6 +112,11 @@ export class Instance {
           deleteAlarm: async () => this.#setAlarm(undefined),
         },
         abort: () => this.destroy(),
+        getWebSockets: () => [],
+        acceptWebSocket: () => {
+          throw new Error("there are no sockets here");
+        },
+        setWebSocketAutoResponse: () => {},
       },
       this.#platform.namespaceOf(this),
     );

@@ -90,6 +90,7 @@ export function fakeGroup(leader?: Name): FakeGroup {
     learn: () => {},
     log: (event) => logs.push(event),
     transport: {
+      open: () => Promise.reject(new Error("there are no sockets here")),
       async call(replica, path, text, { signal }) {
         const body: unknown = JSON.parse(text);
         const at = Date.now() - started;

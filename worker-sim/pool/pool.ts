@@ -7,7 +7,7 @@
  * for at most one proof although another pool might be idle.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, ClientError } from "../../src/client/index.ts";
+import { type Client, ClientError, type WorkHints } from "../../src/client/index.ts";
 import type { Prover } from "../prover/index.ts";
 import type { Delivery } from "./delivery.ts";
 import { Holdings } from "./holdings.ts";
@@ -50,6 +50,13 @@ export interface Pool {
   drain(): void;
 }
 
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
 export function createPool(options: PoolOptions): Pool {
   const { client, prover, worker_id, boot_id, threads, log } = options;
   const holdings = new Holdings(threads + (options.prefetch ?? PREFETCH_DEFAULT));
@@ -60,6 +67,7 @@ export function createPool(options: PoolOptions): Pool {
   const over = new AbortController();
   let draining = false;
   let lease_ms: number | undefined;
+  let hints: WorkHints | undefined;
   /** Ends the pull under way; the next begins at once. */
   let pulling = new AbortController();
 
@@ -103,6 +111,8 @@ export function createPool(options: PoolOptions): Pool {
       if (missing.some((lease_id) => !holdings.knows(lease_id))) pulling.abort();
     },
     wanted: () => !draining,
+    // An open socket is sign of life enough for a pool that holds nothing.
+    resting: () => hints?.open === true && holdings.size === 0,
   });
 
   async function pullLoop(): Promise<void> {
@@ -114,11 +124,15 @@ export function createPool(options: PoolOptions): Pool {
       }
       pulling = new AbortController();
       const { signal } = pulling;
+      const listening = hints?.open === true;
+      hints?.heard();
       try {
-        const request = { boot_id, max: holdings.free, wait: PULL_WAIT_S };
+        const request = { boot_id, max: holdings.free, wait: listening ? 0 : PULL_WAIT_S };
         const leases = await client.workers.pull(worker_id, request, { signal, retry_for_ms: 0 });
         backoff.reset();
         if (workshop.take(leases) === 0 && leases.length > 0) await pause(REPEATED_PAUSE_MS, signal);
+        // The leader says when to come again.
+        if (leases.length === 0 && listening) await Promise.race([hints?.news(), aborted(signal)]);
       } catch (error) {
         if (signal.aborted) continue;
         if (!(error instanceof ClientError)) throw error;
@@ -154,6 +168,7 @@ export function createPool(options: PoolOptions): Pool {
   async function work(): Promise<void> {
     await Promise.race([presence.register(), drainAsked.promise]);
     if (lease_ms === undefined) return;
+    hints = client.workers.hints(worker_id, boot_id, over.signal);
     for (const loop of [pullLoop(), presence.beat()]) loop.catch(broken.reject);
     await drainAsked.promise;
     await wane(options.drain_ms ?? lease_ms);

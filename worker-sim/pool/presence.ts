@@ -56,6 +56,8 @@ export interface PresenceOptions {
   readonly onHeartbeat: (answer: HeartbeatAnswer) => void;
   /** While false an unknown worker stays unknown: it is on its way out. */
   readonly wanted: () => boolean;
+  /** While true nothing needs to be said. */
+  readonly resting: () => boolean;
 }
 
 /** Both methods reject with {@link PoolRefused}. */
@@ -130,7 +132,7 @@ export function createPresence(options: PresenceOptions): Presence {
     register,
     async beat() {
       while (!signal.aborted) {
-        const answered = await beatOnce();
+        const answered = options.resting() || (await beatOnce());
         const wait_ms = answered
           ? heartbeat_interval_ms
           : Math.min(HEARTBEAT_RETRY_MS, heartbeat_interval_ms);

@@ -4,6 +4,7 @@ import {
   draining,
   heartbeat,
   heartbeatAnswer,
+  hintParameters,
   pull,
   pulled,
   registered,
@@ -69,6 +70,17 @@ export const pullLeases: Declaration = {
     204: { is: "Nothing to do within the wait." },
   },
   problems: ["worker-unknown", "boot-superseded", ...WRITE_PROBLEMS],
+};
+
+export const waitForHints: Declaration = {
+  id: "waitForHints",
+  tag: "Provers",
+  summary: "Be told when there is something to pull",
+  details:
+    'A WebSocket. `{"type":"work"}` comes when a pull would be given a lease, at once if there is one already, and not again before the worker has pulled. An open socket counts as a sign of life of a worker without leases and keeps nobody awake: a group with nothing to do sleeps meanwhile. `ping` is answered by `pong`. `{"type":"over"}` comes before it is closed, as when another replica leads: open it again, and pull once.',
+  query: hintParameters,
+  answers: { 101: { is: "Messages as JSON text." } },
+  problems: ["worker-unknown", "boot-superseded", "upgrade-required", "no-leader"],
 };
 
 export const beat: Declaration = {

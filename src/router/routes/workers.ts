@@ -4,7 +4,7 @@ import { type Problem, problem } from "../../api/problem.ts";
 import { renderWorker } from "../../api/render.ts";
 import { taskParameters } from "../../api/tasks.ts";
 import { type Validated, validate } from "../../api/validation.ts";
-import { heartbeat, pull, registration, workerListParameters } from "../../api/workers.ts";
+import { heartbeat, hintParameters, pull, registration, workerListParameters } from "../../api/workers.ts";
 import { circuitsOf } from "../../proofs/index.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
@@ -69,6 +69,20 @@ async function pullLeases(context: RequestContext): Promise<Response | Problem> 
   if (outcome.type === "refused") return refusal(outcome);
   if (outcome.leases.length === 0) return new Response(null, { status: 204 });
   return answer(context, 200, { leases: renderOffers(outcome.leases, context.configuration.lease_ms) });
+}
+
+async function hints(context: RequestContext): Promise<Response | Problem> {
+  const id = workerId(context);
+  if (!id.ok) return id.problem;
+  const parameters = validate(hintParameters, context.query);
+  if (!parameters.ok) return parameters.problem;
+  if (context.request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+    const detail = "this address is for WebSockets; where they are not to be had, pull with wait";
+    return problem("upgrade-required", detail, { headers: { upgrade: "websocket" } });
+  }
+  const opened = await context.cluster.hints({ worker_id: id.value, boot_id: parameters.value.boot_id });
+  if (!opened.ok) return opened.problem;
+  return opened.value instanceof Response ? opened.value : refusal(opened.value);
 }
 
 async function beat(context: RequestContext): Promise<Response | Problem> {
@@ -166,6 +180,13 @@ export const workerRoutes: readonly Route[] = [
     access: "prover",
     declares: declared.pullLeases,
     handle: pullLeases,
+  },
+  {
+    method: "GET",
+    path: "/api/v1/workers/:worker_id/hints",
+    access: "prover",
+    declares: declared.waitForHints,
+    handle: hints,
   },
   {
     method: "POST",
