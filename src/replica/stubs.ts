@@ -28,16 +28,25 @@ export function replicaStubs(
   return {
     call: async (name, path, body, timeout_ms) => {
       const stub = stubOf(name);
+      // Not `AbortSignal.timeout`: its timer stays behind when the call is over. Timers fire one after the other, and on a
+      // busy machine those of finished calls would hold up the heartbeat's.
+      const controller = new AbortController();
+      const timer = setTimeout(
+        () => controller.abort(new Error(`no answer within ${timeout_ms} ms`)),
+        timeout_ms,
+      );
       try {
         return await stub.fetch(`https://replica${path}`, {
           method: "POST",
           body,
           headers: { [REPLICA_HEADER]: name },
-          signal: AbortSignal.timeout(timeout_ms),
+          signal: controller.signal,
         });
       } catch (error) {
         if (stubs.get(name) === stub) stubs.delete(name);
         throw error;
+      } finally {
+        clearTimeout(timer);
       }
     },
   };

@@ -18,6 +18,7 @@ try {
       statuses[status] = (statuses[status] ?? 0) + seen;
     for (const finding of slice.findings) console.log(`after ${at}: ${finding}`);
     found += slice.findings.length;
+    console.log(`${Math.min(at + SLICE, total)} sent`);
   }
 } finally {
   await cluster.stop();
