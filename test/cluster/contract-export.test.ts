@@ -26,19 +26,26 @@ afterAll(async () => {
 });
 
 async function fill(): Promise<void> {
-  for (let number = 0; number < EVENTS; number += 1) {
-    const body = `{"event":{"Critical":{"Written":{"number":${number},"big":${BIG}}}}}`;
-    expect((await source.post("/events", body)).status).toBe(200);
-  }
+  const bodies = Array.from(
+    { length: EVENTS },
+    (_, number) => `{"event":{"Critical":{"Written":{"number":${number},"big":${BIG}}}}}`,
+  );
+  const written = await Promise.all(bodies.map((body) => source.post("/events", body)));
+  expect(written.map(({ status }) => status)).toEqual(bodies.map(() => 200));
   for (const id of ["one", "two"]) {
     const operation = JSON.stringify({ type: "noted", payload: { id } });
     const { status } = await source.json(`/api/v1/operations/${id}`, { method: "PUT", body: operation });
     expect(status).toBe(200);
   }
-  for (let number = 0; number < TASKS; number++) {
-    const { status } = await source.post("/api/v1/tasks/noop", { data: `task ${number}`, tags: ["kept"] });
-    expect(status).toBe(202);
-  }
+  const items = Array.from({ length: TASKS }, (_, number) => ({
+    circuit: "noop",
+    input: { data: `task ${number}` },
+    tags: ["kept"],
+  }));
+  const submitted = await source.post<{ items: readonly { task_id?: string }[] }>("/api/v1/tasks/batch", {
+    items,
+  });
+  expect(submitted.body.items.filter(({ task_id }) => task_id !== undefined)).toHaveLength(TASKS);
   const worker = { worker_id: "prover", boot_id: "boot", max_concurrent_tasks: 4 };
   const { body: circuit } = await source.json("/api/v1/circuits/noop");
   const circuits = [{ name: "noop", vk_hash: circuit.vk_hash }];
