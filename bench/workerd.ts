@@ -69,7 +69,11 @@ ${bindings.join("\n")}
 `;
 }
 
-export async function startWorkerd(variables: Readonly<Record<string, string>> = {}): Promise<Workerd> {
+/** @param serving further arguments of `workerd serve` */
+export async function startWorkerd(
+  variables: Readonly<Record<string, string>> = {},
+  serving: readonly string[] = [],
+): Promise<Workerd> {
   const directory = await mkdtemp(join(tmpdir(), "troika-bench-"));
   const storage = join(directory, "storage");
   await mkdir(storage);
@@ -83,7 +87,7 @@ export async function startWorkerd(variables: Readonly<Record<string, string>> =
   let child: ChildProcess | undefined;
 
   const start = async (): Promise<void> => {
-    const started = spawn(WORKERD, ["serve", join(directory, "config.capnp")], {
+    const started = spawn(WORKERD, ["serve", ...serving, join(directory, "config.capnp")], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     child = started;

@@ -138,15 +138,13 @@ export class State {
   }
 
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
-    for (const frozen of this.#frozen) frozen.changing(table, key);
+    this.#changing(table, key);
     this.#records.put(table, key, record);
-    this.#change(table, key);
   }
 
   delete(table: Table, key: string): void {
-    for (const frozen of this.#frozen) frozen.changing(table, key);
+    this.#changing(table, key);
     this.#records.delete(table, key);
-    this.#change(table, key);
   }
 
   task(task_id: string): TaskRecord | undefined {
@@ -156,6 +154,17 @@ export class State {
   putTask(task: TaskRecord): void {
     const before = this.task(task.task_id);
     this.put("tasks", task.task_id, task);
+    this.#taskChanged(before, task);
+  }
+
+  /** One that has no record. */
+  addTask(task: TaskRecord): void {
+    this.#changing("tasks", task.task_id);
+    this.#records.add("tasks", task.task_id, task);
+    this.#taskChanged(undefined, task);
+  }
+
+  #taskChanged(before: TaskRecord | undefined, task: TaskRecord): void {
     if (this.#sharing) this.#share(before, task);
     this.#index(before, task);
     const happening = taskHappening(before, task);
@@ -394,7 +403,8 @@ export class State {
     return Object.fromEntries(this.#assigned);
   }
 
-  #change(table: Table, key: string): void {
+  #changing(table: Table, key: string): void {
+    for (const frozen of this.#frozen) frozen.changing(table, key);
     const keys = this.#changed.get(table);
     if (keys === undefined) this.#changed.set(table, new Set([key]));
     else keys.add(key);
