@@ -1,7 +1,6 @@
 /**
- * Group commit: while a batch is on its way, commands that arrive wait for the next one. It leaves when the last one is
- * committed, or sooner when it is large, or when somebody has waited long enough: followers may be far away. Never more
- * than one flush at a time. A batch is one proposal to the core, one row of the log and one append per follower.
+ * Group commit: while one flush is under way, commands that arrive wait for the next batch; never more than one flush
+ * at a time. A batch is one proposal to the core, one row of the log and one append per follower.
  */
 
 import { Histogram } from "../api/histogram.ts";
@@ -10,11 +9,6 @@ import type { Raft, Refusal } from "../raft/index.ts";
 import { Proposals, type ProposeAnswer } from "./proposals.ts";
 import type { Applied, Declined } from "./rpc.ts";
 import { BATCH_BYTES_MAX } from "./stored-log.ts";
-
-/** Commands that are worth a batch of their own while another one is on its way. */
-const LARGE_COMMANDS = 64;
-/** So long at most a command waits for others while another batch is on its way. */
-const PATIENCE_MS = 5;
 
 export interface BatchesOptions {
   readonly raft: Raft<Command>;
@@ -66,25 +60,17 @@ export class Batches {
 
   propose(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
     const answer = this.#proposals.enqueue(command, wait_ms);
-    if (!this.#flushing && this.#isDue) this.#options.event(() => this.append());
+    if (!this.#flushing) this.#options.event(() => this.append());
     else {
-      // The first one that has to wait goes on by itself, in its own invocation: a chain of batches that lived in the
-      // first one's would exhaust that invocation's subrequests.
-      this.#turn ??= this.#goOn();
+      // The first one that has to wait goes on after the flush, in its own invocation: a chain of flushes that
+      // lived in the first one's would exhaust that invocation's subrequests.
+      this.#turn ??= this.#afterFlush();
     }
     return answer;
   }
 
-  /** Whether the next batch should leave now, flushes apart. */
-  get #isDue(): boolean {
-    const { open, queued, queuedSince } = this.#proposals;
-    if (queuedSince === undefined) return false;
-    return open === 0 || queued >= LARGE_COMMANDS || this.#options.now() - queuedSince >= PATIENCE_MS;
-  }
-
-  /** Hands the next batch to the core, if it is due. */
+  /** Hands the next batch to the core. */
   append(): void {
-    if (!this.#isDue) return;
     const { raft, max_batch_entries, declined } = this.#options;
     const batch = this.#proposals.nextBatch(max_batch_entries, BATCH_BYTES_MAX);
     if (batch.length === 0) return;
@@ -118,7 +104,7 @@ export class Batches {
       () => {
         this.#flushing = false;
         this.appendLatency.observe(now() - began);
-        if (this.#isDue && !this.#turn) event(() => this.append());
+        if (this.#proposals.queued > 0 && !this.#turn) event(() => this.append());
       },
       (error) => {
         // Who waits for the flush must not wait for ever.
@@ -139,12 +125,9 @@ export class Batches {
     this.#proposals.abandonAppended(appended);
   }
 
-  async #goOn(): Promise<void> {
-    while (this.#flushing) await this.#flushed;
-    if (!this.#isDue) await new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+  async #afterFlush(): Promise<void> {
     while (this.#flushing) await this.#flushed;
     this.#turn = undefined;
-    if (this.#isDue) this.#options.event(() => this.append());
-    else if (this.#proposals.queued > 0) this.#turn = this.#goOn();
+    this.#options.event(() => this.append());
   }
 }

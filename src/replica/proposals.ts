@@ -18,7 +18,6 @@ export type ProposeAnswer = Applied | AppendedAnswer | Declined;
 interface Proposal {
   readonly command: Command;
   readonly bytes: number;
-  readonly since: number;
   /** Instant at which whoever asks wants to know what is known by then. */
   readonly patientUntil: number | undefined;
   readonly settle: (answer: ProposeAnswer) => void;
@@ -44,18 +43,8 @@ export class Proposals {
     return this.#queue.length;
   }
 
-  /** Since when the oldest command in the queue has waited. */
-  get queuedSince(): number | undefined {
-    return this.#queue[0]?.since;
-  }
-
-  /** Appended, and neither applied nor abandoned. */
-  get open(): number {
-    return this.#appended.length - this.#settled;
-  }
-
   get underWay(): number {
-    return this.#queue.length + this.open;
+    return this.#queue.length + this.#appended.length - this.#settled;
   }
 
   /** @param wait_ms after which it is answered as appended, if it is no more than that by then; absent: never */
@@ -74,9 +63,8 @@ export class Proposals {
       });
     }
     this.#queuedBytes += bytes;
-    const since = Date.now();
-    const patientUntil = wait_ms === undefined ? undefined : since + wait_ms;
-    return new Promise((settle) => this.#queue.push({ command, bytes, since, patientUntil, settle }));
+    const patientUntil = wait_ms === undefined ? undefined : Date.now() + wait_ms;
+    return new Promise((settle) => this.#queue.push({ command, bytes, patientUntil, settle }));
   }
 
   /** Takes the next batch off the queue, at most so many commands and bytes but at least one. */
