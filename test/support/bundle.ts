@@ -10,16 +10,18 @@ export interface WorkerBundle {
   readonly wasm: Readonly<Record<string, Uint8Array>>;
 }
 
-let worker: Promise<WorkerBundle> | undefined;
+const workers = new Map<string, Promise<WorkerBundle>>();
 
-/** The Worker. */
-export function bundleWorker(): Promise<WorkerBundle> {
-  worker ??= bundledWorker();
-  return worker;
+/** The Worker, or one made around it. */
+export function bundleWorker(
+  { pathname }: URL = new URL("../../src/worker.ts", import.meta.url),
+): Promise<WorkerBundle> {
+  const known = workers.get(pathname) ?? bundledWorker(pathname);
+  workers.set(pathname, known);
+  return known;
 }
 
-async function bundledWorker(): Promise<WorkerBundle> {
-  const { pathname } = new URL("../../src/worker.ts", import.meta.url);
+async function bundledWorker(pathname: string): Promise<WorkerBundle> {
   const { outputFiles } = await build({
     ...options("esm"),
     entryPoints: [pathname],
