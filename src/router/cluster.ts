@@ -2,7 +2,8 @@
 import type { Configuration } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
 import { problem, type Result } from "../api/problem.ts";
-import type { Command, Refused } from "../coordinator/commands.ts";
+import type { Command } from "../coordinator/commands.ts";
+import type { Refused } from "../coordinator/outcomes.ts";
 import type {
   Answer,
   Appended,
@@ -234,12 +235,7 @@ export class Cluster {
     return this.#ask(replica, "/checkpoint", {}, FORWARD_MS);
   }
 
-  #ask<Value>(
-    replica: ReplicaName,
-    path: string,
-    body: object,
-    timeout_ms: number,
-  ): Promise<Result<Value>> {
+  #ask<Value>(replica: ReplicaName, path: string, body: object, timeout_ms: number): Promise<Result<Value>> {
     if (replica === this.#own) this.#ownAsked = true;
     return ask(this.#group, replica, { path, body, timeout_ms, request_id: this.#request_id });
   }

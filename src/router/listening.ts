@@ -1,6 +1,6 @@
 /** A socket at whoever leads, for a worker that waits there without asking. */
 import { problem, type Result } from "../api/problem.ts";
-import type { Refused } from "../coordinator/commands.ts";
+import type { Refused } from "../coordinator/outcomes.ts";
 import { openSocket } from "./attempt.ts";
 import { type Group, probeLeader } from "./group.ts";
 

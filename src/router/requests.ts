@@ -2,18 +2,13 @@
 import { idempotencyKey, WAIT_S_MAX } from "../api/fields.ts";
 import { type Problem, problem } from "../api/problem.ts";
 import { header, validate } from "../api/validation.ts";
-import type { ClientKey, Command, Outcome, RefusalCode, Refused } from "../coordinator/commands.ts";
+import type { ClientKey, Command, CommandBody } from "../coordinator/commands.ts";
+import type { Outcome, RefusalCode, Refused } from "../coordinator/outcomes.ts";
 import { versionOf } from "../coordinator/versions.ts";
 import type { Answer } from "../replica/rpc.ts";
 import { STREAM_HEADER } from "./attempt.ts";
 import type { RequestContext } from "./context.ts";
 import { sha256Hex } from "./digest.ts";
-
-export type CommandBody = Command extends infer Each
-  ? Each extends Command
-    ? Omit<Each, "v" | "id">
-    : never
-  : never;
 
 /** A command with its id, made once: the router's own repeats carry the same one. */
 export function command(body: CommandBody): Command {

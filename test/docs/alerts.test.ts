@@ -205,12 +205,14 @@ const LAST_S = 400;
 
 /** Those that have no metric in common can be looked at together. */
 function together(all: readonly Case[]): readonly (readonly Case[])[] {
-  const metrics = ({ series, without = "" }: Case) =>
-    new Set([without, ...Object.keys(series).map((name) => name.replace(/\{.*/, ""))]);
+  const metrics = ({ series, without = "" }: Case) => [
+    without,
+    ...Object.keys(series).map((name) => name.replace(/\{.*/, "")),
+  ];
   const groups: Case[][] = [];
   for (const one of all) {
     const own = metrics(one);
-    const group = groups.find((others) => others.every((other) => own.isDisjointFrom(metrics(other))));
+    const group = groups.find((others) => !others.flatMap(metrics).some((name) => name !== "" && own.includes(name)));
     if (group === undefined) groups.push([one]);
     else group.push(one);
   }
