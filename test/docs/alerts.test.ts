@@ -212,7 +212,9 @@ function together(all: readonly Case[]): readonly (readonly Case[])[] {
   const groups: Case[][] = [];
   for (const one of all) {
     const own = metrics(one);
-    const group = groups.find((others) => !others.flatMap(metrics).some((name) => name !== "" && own.includes(name)));
+    const group = groups.find(
+      (others) => !others.flatMap(metrics).some((name) => name !== "" && own.includes(name)),
+    );
     if (group === undefined) groups.push([one]);
     else group.push(one);
   }
