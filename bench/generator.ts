@@ -48,6 +48,16 @@ export async function drive(
   return { per_second: count / seconds, p50_ms: ms(50), p95_ms: ms(95), p99_ms: ms(99), count };
 }
 
+export class HttpError extends Error {
+  override readonly name = "HttpError";
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
 export interface Http {
   readonly url: string;
   /** The parsed answer; anything but a 2xx is an error with the status and the text in it. */
@@ -64,7 +74,7 @@ export function httpTo(url: string, connections: number): Http {
     const response = await pool.request({ method, path, headers, ...(body === undefined ? {} : { body }) });
     const text = await response.body.text();
     if (response.statusCode < 200 || response.statusCode > 299) {
-      throw new Error(`${method} ${url}${path}: ${response.statusCode} ${text}`);
+      throw new HttpError(response.statusCode, `${method} ${url}${path}: ${response.statusCode} ${text}`);
     }
     return (text === "" ? undefined : JSON.parse(text)) as Body;
   };

@@ -4,12 +4,14 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import workerd from "workerd";
 import { bundleWorker } from "../test/support/bundle.ts";
+import { endsWithUs } from "./children.ts";
 
 /** The native program, not the script that wraps it: killing it must kill what runs. */
 const WORKERD = workerd.default;
@@ -69,8 +71,13 @@ ${bindings.join("\n")}
 `;
 }
 
-export async function startWorkerd(variables: Readonly<Record<string, string>> = {}): Promise<Workerd> {
+/** @param serving further arguments of `workerd serve` */
+export async function startWorkerd(
+  variables: Readonly<Record<string, string>> = {},
+  serving: readonly string[] = [],
+): Promise<Workerd> {
   const directory = await mkdtemp(join(tmpdir(), "troika-bench-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   const storage = join(directory, "storage");
   await mkdir(storage);
   const port = await freePort();
@@ -83,9 +90,11 @@ export async function startWorkerd(variables: Readonly<Record<string, string>> =
   let child: ChildProcess | undefined;
 
   const start = async (): Promise<void> => {
-    const started = spawn(WORKERD, ["serve", join(directory, "config.capnp")], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const started = endsWithUs(
+      spawn(WORKERD, ["serve", ...serving, join(directory, "config.capnp")], {
+        stdio: ["ignore", "pipe", "pipe"],
+      }),
+    );
     child = started;
     const keep = (chunk: Buffer): void => {
       logs.push(

@@ -3,7 +3,7 @@
  * that the core's contract demands. Sends first, then one synchronous transaction, then apply; whatever is sent from
  * then on is held back by the platform until the write is safe, and a failed write destroys the instance.
  */
-import type { Command, Refused } from "../coordinator/commands.ts";
+import type { Command } from "../coordinator/commands.ts";
 import {
   type Backlog,
   bootSuperseded,
@@ -11,6 +11,7 @@ import {
   knows,
   workerUnknown,
 } from "../coordinator/index.ts";
+import type { Refused } from "../coordinator/outcomes.ts";
 import type { Raft, Ready, StableConfiguration, Status } from "../raft/index.ts";
 import { Application } from "./application.ts";
 import { Batches } from "./batches.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Command } from "../coordinator/commands.ts";
-import type { RecordKey } from "../coordinator/records.ts";
+import type { RecordKey } from "../coordinator/tables.ts";
 import type {
   HardState,
   LogIndex,

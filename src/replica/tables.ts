@@ -5,15 +5,8 @@
  * The tables carry a generation, so that another replica's can be taken in beside them and put in their place at once.
  */
 import { hasEnded } from "../coordinator/attempts.ts";
-import type {
-  Arrival,
-  ArrivalPlace,
-  RecordKey,
-  Records,
-  RecordTypes,
-  Table,
-  TaskRecord,
-} from "../coordinator/records.ts";
+import type { TaskRecord } from "../coordinator/records.ts";
+import type { Arrival, ArrivalPlace, RecordKey, Records, RecordTypes, Table } from "../coordinator/tables.ts";
 import { Arrivals } from "./arrivals.ts";
 import { checkVersion } from "./codec.ts";
 import { Generation } from "./generation.ts";
