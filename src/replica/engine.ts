@@ -296,6 +296,11 @@ export class Engine {
       const detail = `${full}; nothing was accepted, try again when some have ended`;
       return Promise.resolve({ type: "unavailable", code: "overloaded", detail, retry_after_ms: 5000 });
     }
+    const { max_log_entries } = this.#options.configuration;
+    if (this.reigns.duties && this.checkpoints.uncovered >= max_log_entries) {
+      const detail = `${this.checkpoints.uncovered} entries of the log are in no checkpoint, and ${max_log_entries} are allowed: nothing was accepted`;
+      return Promise.resolve({ type: "unavailable", code: "overloaded", detail, retry_after_ms: 1000 });
+    }
     // What this replica calls ready is what it accepts writes by.
     if (this.reigns.duties && !this.members.reachesMajority) {
       return Promise.resolve(declinedBy({ type: "quorum-silent" }, this.notLeader()));
