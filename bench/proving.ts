@@ -2,28 +2,18 @@
  * Real proofs through the whole system against the prover alone, in one run: alone, then the cluster with a pool, then
  * alone again, so that a machine that drifts shows. Meanwhile: never more leases than slots, no needless election.
  *
- *     node bench/proving.ts [--tasks 300] [--threads 2] [--minutes 0]
+ *     node bench/proving.ts [--tasks 300] [--threads 2] [--minutes 0] [--alone 60]
  *
  * With `--minutes` submissions go on for so long, however many tasks that makes. Loopback only.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { parseArgs } from "node:util";
 import { atOnce, circuits, newBlinding } from "../src/proofs/index.ts";
 import { createProver } from "../worker-sim/prover/index.ts";
+import { startPool } from "./pool.ts";
+import { untilReady } from "./troika.ts";
+import { metric } from "./vitals.ts";
 import { startWorkerd } from "./workerd.ts";
 
-const { values: flags } = parseArgs({
-  options: {
-    tasks: { type: "string", default: "300" },
-    threads: { type: "string", default: "2" },
-    minutes: { type: "string", default: "0" },
-    alone: { type: "string", default: "60" },
-  },
-});
-const taskCount = Number(flags.tasks);
-const threads = Number(flags.threads);
-const minutes = Number(flags.minutes);
 /** Tasks waiting in the queue at any time, so that the pool never starves. */
 const BACKLOG = 16;
 
@@ -31,7 +21,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const leavesOf = (count: number) => [`0x${(count + 1).toString(16).padStart(64, "0")}`, "0xabcdef"];
 
 /** Proofs per second of the prover without any cluster, all threads busy, after one warm-up proof each. */
-async function alone(): Promise<number> {
+async function alone(threads: number, proofs: number): Promise<number> {
   const merkle = circuits.get("merkle");
   if (!merkle) throw new Error("no merkle circuit");
   const prover = createProver({ threads });
@@ -50,77 +40,113 @@ async function alone(): Promise<number> {
   };
   await Promise.all(Array.from({ length: threads }, (_, count) => prove(count)));
   const began = performance.now();
-  await Promise.all(Array.from({ length: Number(flags.alone) }, (_, count) => prove(count)));
-  const rate = Number(flags.alone) / ((performance.now() - began) / 1000);
+  await Promise.all(Array.from({ length: proofs }, (_, count) => prove(count)));
+  const rate = proofs / ((performance.now() - began) / 1000);
   await prover.close();
   return rate;
 }
 
-const first = await alone();
-console.log(`prover alone, ${threads} threads: ${first.toFixed(2)} proofs/s`);
-
-const workerd = await startWorkerd({ LOCAL_PORT_BASE: "8090" });
-async function get(path: string): Promise<Record<string, unknown>> {
-  const response = await fetch(workerd.url + path);
-  return (await response.json()) as Record<string, unknown>;
-}
-while ((await fetch(`${workerd.url}/readyz`)).status !== 200) await pause(50);
-const termBefore = Number((await get("/status")).current_term);
-
-const pool = spawn(process.execPath, [new URL("../worker-sim/main.ts", import.meta.url).pathname, "pool"], {
-  env: { ...process.env, TROIKA_URL: workerd.url, CONCURRENCY: String(threads), WORKER_ID: "bench-pool" },
-  stdio: ["ignore", "ignore", "inherit"],
-});
-
-let submitted = 0;
-async function submit(): Promise<void> {
-  const response = await fetch(`${workerd.url}/api/v1/tasks/merkle`, {
-    method: "POST",
-    body: JSON.stringify({ leaves: leavesOf(1_000_000 + submitted++), leaf_index: 0 }),
-  });
-  if (response.status !== 202) throw new Error(`submission: ${response.status} ${await response.text()}`);
-  await response.text();
+interface Clustered {
+  readonly completed: number;
+  /** Proofs per second. */
+  readonly rate: number;
+  readonly elections: number;
+  /** Observations with more leases than slots. */
+  readonly over_capacity: number;
 }
 
-function metric(text: string, name: string, label = ""): number {
-  const line = text.split("\n").find((candidate) => candidate.startsWith(`${name}${label}`));
-  return line === undefined ? 0 : Number(line.split(" ").at(-1));
+export interface ProvingOptions {
+  readonly tasks: number;
+  readonly threads: number;
+  readonly minutes: number;
+  /** Proofs of the prover alone, before and after. */
+  readonly alone: number;
 }
 
-let overCapacity = 0;
-let began: number | undefined;
-let completedAtBegin = 0;
-let completed = 0;
-
-const until = performance.now() + minutes * 60_000;
-for (;;) {
-  const text = await (await fetch(`${workerd.url}/metrics`)).text();
-  completed = metric(text, "troika_tasks", '{status="completed"}');
-  if (metric(text, "coordinator_capacity_used") > metric(text, "coordinator_capacity_total")) overCapacity++;
-  // The clock starts when every thread has made its first proof: loading keys is not proving.
-  if (began === undefined && completed >= threads) {
-    began = performance.now();
-    completedAtBegin = completed;
+async function clustered({ tasks, threads, minutes }: ProvingOptions): Promise<Clustered> {
+  const workerd = await startWorkerd({ LOCAL_PORT_BASE: "8090" });
+  await untilReady(workerd.url);
+  const term = async (): Promise<number> => {
+    const response = await fetch(`${workerd.url}/status`);
+    return ((await response.json()) as { readonly current_term: number }).current_term;
+  };
+  const term_before = await term();
+  const pool = startPool(workerd.url, "bench-pool", threads);
+  let submitted = 0;
+  const submit = async (): Promise<void> => {
+    const response = await fetch(`${workerd.url}/api/v1/tasks/merkle`, {
+      method: "POST",
+      body: JSON.stringify({ leaves: leavesOf(1_000_000 + submitted++), leaf_index: 0 }),
+    });
+    if (response.status !== 202) throw new Error(`submission: ${response.status} ${await response.text()}`);
+    await response.text();
+  };
+  try {
+    let over_capacity = 0;
+    let began: number | undefined;
+    let before = 0;
+    let completed = 0;
+    const until = performance.now() + minutes * 60_000;
+    for (;;) {
+      const text = await (await fetch(`${workerd.url}/metrics`)).text();
+      completed = Number(/^troika_tasks\{status="completed"\} (\d+)/m.exec(text)?.[1] ?? 0);
+      const used = metric(text, "coordinator_capacity_used") ?? 0;
+      if (used > (metric(text, "coordinator_capacity_total") ?? 0)) over_capacity++;
+      // The clock starts when every thread has made its first proof: loading keys is not proving.
+      if (began === undefined && completed >= threads) {
+        began = performance.now();
+        before = completed;
+      }
+      const more = minutes > 0 ? performance.now() < until : submitted < tasks;
+      if (!more && completed >= submitted) break;
+      while (more && submitted - completed < BACKLOG && (minutes > 0 || submitted < tasks)) await submit();
+      await pause(100);
+    }
+    const rate = (completed - before) / ((performance.now() - (began ?? 0)) / 1000);
+    return { completed, rate, elections: (await term()) - term_before, over_capacity };
+  } finally {
+    await pool.close();
+    await workerd.close();
   }
-  const more = minutes > 0 ? performance.now() < until : submitted < taskCount;
-  if (!more && completed >= submitted) break;
-  while (more && submitted - completed < BACKLOG && (minutes > 0 || submitted < taskCount)) await submit();
-  await pause(100);
 }
-const rate = (completed - completedAtBegin) / ((performance.now() - (began ?? 0)) / 1000);
-const termAfter = Number((await get("/status")).current_term);
-const gone = once(pool, "exit");
-pool.kill("SIGTERM");
-await gone;
-await workerd.close();
-console.log(`through the cluster: ${completed} tasks, ${rate.toFixed(2)} proofs/s`);
 
-const second = await alone();
-console.log(`prover alone again: ${second.toFixed(2)} proofs/s`);
-const reference = (first + second) / 2;
-console.log(
-  `ratio ${(rate / reference).toFixed(3)} (against first ${(rate / first).toFixed(3)}, second ${(rate / second).toFixed(3)})`,
-);
-console.log(
-  `elections during the run ${termAfter - termBefore}; observations with more leases than slots ${overCapacity}`,
-);
+export interface Proving extends Clustered {
+  readonly first: number;
+  readonly second: number;
+}
+
+export async function proving(options: ProvingOptions, say: (line: string) => void): Promise<Proving> {
+  const first = await alone(options.threads, options.alone);
+  say(`prover alone, ${options.threads} threads: ${first.toFixed(2)} proofs/s`);
+  const through = await clustered(options);
+  say(`through the cluster: ${through.completed} tasks, ${through.rate.toFixed(2)} proofs/s`);
+  const second = await alone(options.threads, options.alone);
+  say(`prover alone again: ${second.toFixed(2)} proofs/s`);
+  return { ...through, first, second };
+}
+
+if (import.meta.main) {
+  const { values: flags } = parseArgs({
+    options: {
+      tasks: { type: "string", default: "300" },
+      threads: { type: "string", default: "2" },
+      minutes: { type: "string", default: "0" },
+      alone: { type: "string", default: "60" },
+    },
+  });
+  const options = {
+    tasks: Number(flags.tasks),
+    threads: Number(flags.threads),
+    minutes: Number(flags.minutes),
+    alone: Number(flags.alone),
+  };
+  const { rate, first, second, elections, over_capacity } = await proving(options, (line) =>
+    console.log(line),
+  );
+  console.log(
+    `ratio ${((2 * rate) / (first + second)).toFixed(3)} (against first ${(rate / first).toFixed(3)}, second ${(rate / second).toFixed(3)})`,
+  );
+  console.log(
+    `elections during the run ${elections}; observations with more leases than slots ${over_capacity}`,
+  );
+}

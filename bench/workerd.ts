@@ -4,12 +4,14 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import workerd from "workerd";
 import { bundleWorker } from "../test/support/bundle.ts";
+import { endsWithUs } from "./children.ts";
 
 /** The native program, not the script that wraps it: killing it must kill what runs. */
 const WORKERD = workerd.default;
@@ -69,16 +71,21 @@ ${bindings.join("\n")}
 `;
 }
 
-/** @param serving further arguments of `workerd serve` */
+/**
+ * @param serving further arguments of `workerd serve`
+ * @param entry another one than the deployed Worker's
+ */
 export async function startWorkerd(
   variables: Readonly<Record<string, string>> = {},
   serving: readonly string[] = [],
+  entry?: URL,
 ): Promise<Workerd> {
   const directory = await mkdtemp(join(tmpdir(), "troika-bench-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   const storage = join(directory, "storage");
   await mkdir(storage);
   const port = await freePort();
-  const { code, wasm } = await bundleWorker();
+  const { code, wasm } = await bundleWorker(entry);
   await writeFile(join(directory, "worker.js"), code);
   for (const [name, contents] of Object.entries(wasm)) await writeFile(join(directory, name), contents);
   const settings = { CLUSTER_ID: "bench", REPLICAS: "3", FAULTS: "on", ...variables };
@@ -87,9 +94,11 @@ export async function startWorkerd(
   let child: ChildProcess | undefined;
 
   const start = async (): Promise<void> => {
-    const started = spawn(WORKERD, ["serve", ...serving, join(directory, "config.capnp")], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const started = endsWithUs(
+      spawn(WORKERD, ["serve", ...serving, join(directory, "config.capnp")], {
+        stdio: ["ignore", "pipe", "pipe"],
+      }),
+    );
     child = started;
     const keep = (chunk: Buffer): void => {
       logs.push(

@@ -1,7 +1,7 @@
 /** What the systems are made to do, one send of one connection each. Every key and every task is new. */
 import type { JetStreamClient } from "@nats-io/jetstream";
 import type { Etcd3 } from "etcd3";
-import type { Http, Send } from "./generator.ts";
+import { type Http, HttpError, type Send } from "./generator.ts";
 import { put, putAll } from "./peers/etcd.ts";
 import { SUBJECT } from "./peers/nats.ts";
 
@@ -38,6 +38,14 @@ export const submitBatch =
     if (missing.length > 0) throw new Error(`${missing.length} of ${size} were not accepted`);
   };
 
+/** An operation of the size of a put's value. */
+export const putOperation =
+  (http: Http): Send =>
+  async () => {
+    const operation_id = name().replaceAll("/", "-");
+    await http.put(`/api/v1/operations/${operation_id}`, { type: "bench", payload: VALUE });
+  };
+
 export const putOne =
   (http: Http): Send =>
   async () => {
@@ -69,6 +77,8 @@ export interface Lives {
   readonly per_second: number;
   /** Acknowledged by the coordinator within the time. */
   readonly completed: number;
+  /** Also before and after it: all that were submitted, to the last. */
+  readonly lives: number;
 }
 
 interface Lease {
@@ -76,9 +86,25 @@ interface Lease {
   readonly public_inputs: readonly string[];
 }
 
+const SUBMITTERS = 2;
+const BUSY_MS = 20;
+const BUSY_MAX = 500;
+
+/** 503 says that nothing happened, and to try again. */
+async function whenNotTooBusy<Answer>(send: () => Promise<Answer>): Promise<Answer> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await send();
+    } catch (error) {
+      if (!(error instanceof HttpError) || error.status !== 503 || attempt === BUSY_MAX) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
+    }
+  }
+}
+
 /**
  * The whole life of tasks, by provers that do nothing: a submitter keeps the queue filled with batches, and every prover
- * completes what it holds and takes the next with the same request.
+ * completes what it holds and takes the next with the same request. When the time is over the queue is worked off.
  */
 export async function live(
   http: Http,
@@ -87,24 +113,31 @@ export async function live(
     readonly slots: number;
     readonly seconds: number;
     readonly vk_hash: string;
+    /** Tasks submitted together. */
+    readonly batch?: number;
+    /** How many wait for a prover at any time. */
+    readonly queue?: number;
   },
 ): Promise<Lives> {
-  const { provers, slots, seconds, vk_hash } = options;
+  const { provers, slots, seconds, vk_hash, batch = 100, queue = 2_000 } = options;
   const begins = performance.now() + 1_000;
   const ends = begins + seconds * 1000;
   const over = (): boolean => performance.now() >= ends;
   let completed = 0;
   let submitted = 0;
   let done = 0;
-  const submit = submitBatch(http, 100);
+  const submit = submitBatch(http, batch);
+  let submitting = SUBMITTERS;
+  const finished = (): boolean => submitting === 0 && done === submitted;
   const submitter = async (): Promise<void> => {
     while (!over()) {
-      if (submitted - done > 2_000) await new Promise((resolve) => setTimeout(resolve, 5));
+      if (submitted - done > queue) await new Promise((resolve) => setTimeout(resolve, 5));
       else {
-        submitted += 100;
-        await submit(0);
+        submitted += batch;
+        await whenNotTooBusy(() => submit(0));
       }
     }
+    submitting--;
   };
   const prover = async (number: number): Promise<void> => {
     const worker_id = `bench-${process.pid}-${number}`;
@@ -117,15 +150,14 @@ export async function live(
       labels: {},
     });
     const complete = async (lease: Lease): Promise<readonly Lease[]> => {
-      const answer = await http.post<{ readonly leases: readonly Lease[] }>(
-        `/api/v1/leases/${lease.lease_id}/complete`,
-        {
+      const answer = await whenNotTooBusy(() =>
+        http.post<{ readonly leases: readonly Lease[] }>(`/api/v1/leases/${lease.lease_id}/complete`, {
           worker_id,
           proof: {},
           public_inputs: lease.public_inputs,
           duration_ms: 0,
           next: { max: 1, boot_id },
-        },
+        }),
       );
       const now = performance.now();
       done++;
@@ -133,13 +165,13 @@ export async function live(
       return answer.leases;
     };
     const slot = async (held: readonly Lease[]): Promise<void> => {
-      for (let leases = held; leases.length > 0 && !over(); ) {
+      for (let leases = held; leases.length > 0; ) {
         const next: Lease[] = [];
         for (const lease of leases) next.push(...(await complete(lease)));
         leases = next;
       }
     };
-    while (!over()) {
+    while (!finished()) {
       const pulled = await http.post<{ readonly leases: readonly Lease[] } | undefined>(
         `/api/v1/workers/${worker_id}/pull`,
         { boot_id, max: slots, wait: 1 },
@@ -148,9 +180,8 @@ export async function live(
     }
   };
   await Promise.all([
-    submitter(),
-    submitter(),
+    ...Array.from({ length: SUBMITTERS }, submitter),
     ...Array.from({ length: provers }, (_, number) => prover(number)),
   ]);
-  return { per_second: completed / seconds, completed };
+  return { per_second: completed / seconds, completed, lives: done };
 }

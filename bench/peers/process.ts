@@ -1,6 +1,7 @@
 /** A program of the system that is started for a measurement, and ends with it. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { endsWithUs } from "../children.ts";
 
 const READY_MS = 20_000;
 
@@ -14,7 +15,7 @@ export async function startProgram(
   args: readonly string[],
   ready: () => Promise<boolean>,
 ): Promise<Started> {
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = endsWithUs(spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] }));
   let written = "";
   const keep = (chunk: Buffer): void => {
     written = (written + chunk.toString()).slice(-4_000);

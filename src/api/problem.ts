@@ -91,6 +91,11 @@ export interface Problem {
   readonly extra?: Readonly<Record<string, unknown>>;
 }
 
+/** A value, or the problem that stands in its place. */
+export type Result<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly problem: Problem };
+
 /** The body of every error. */
 export const problemSchema = z
   .looseObject({

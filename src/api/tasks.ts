@@ -238,6 +238,7 @@ export const taskListParameters = z.object({
   circuit: identifier.optional(),
   worker_id: identifier.optional().describe("Holds the task or ever held it."),
   tag: tag.optional(),
+  created_before: instant.optional(),
   limit: limitParameter.optional(),
   cursor: taskCursorParameter.optional(),
 });

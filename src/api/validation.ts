@@ -1,12 +1,25 @@
 /** From what a schema found wrong to sentences that name the field. */
 import type { z } from "zod";
-import { type FieldError, type Problem, problem } from "./problem.ts";
+import { type FieldError, type Problem, problem, type Result } from "./problem.ts";
 
 const ERRORS_SHOWN_MAX = 20;
 
-export type Validated<Value> =
-  | { readonly ok: true; readonly value: Value }
-  | { readonly ok: false; readonly problem: Problem };
+/** What is looked at, as sentences call it, and the JSON pointer to it; none where it stands in no document. */
+interface Subject {
+  readonly name: string;
+  readonly pointer?: string;
+}
+
+const BODY: Subject = { name: "the body", pointer: "" };
+
+/** Part of the path, by its name there. */
+export function pathPart(name: string): Subject {
+  return { name, pointer: `/${name}` };
+}
+
+export function header(name: string): Subject {
+  return { name: `the header ${name}` };
+}
 
 type Issue = z.core.$ZodIssue;
 
@@ -59,10 +72,10 @@ function predicate(issue: Issue): string {
  * A message of our own schemas either names its field already or is a predicate that follows the name ("must be …");
  * the library's own messages are replaced.
  */
-function sentence(issue: Issue): string {
+function sentence(issue: Issue, of: Subject): string {
   const name = fieldName(issue.path);
   if (name !== "" && issue.message.startsWith(name)) return issue.message;
-  const subject = name === "" ? "the body" : name;
+  const subject = name === "" ? of.name : name;
   if (issue.code === "invalid_type" && issue.message.endsWith("received undefined")) {
     return `${subject} is missing: it ${predicate(issue)}`;
   }
@@ -70,13 +83,10 @@ function sentence(issue: Issue): string {
   return `${subject} ${own ? issue.message : predicate(issue)}`;
 }
 
-export function fieldErrors(
-  issues: readonly Issue[],
-  prefix: readonly PropertyKey[] = [],
-): readonly FieldError[] {
+function fieldErrors(issues: readonly Issue[], of: Subject): readonly FieldError[] {
   return issues
     .slice(0, ERRORS_SHOWN_MAX)
-    .map((issue) => ({ pointer: pointer([...prefix, ...issue.path]), detail: sentence(issue) }));
+    .map((issue) => ({ pointer: `${of.pointer ?? ""}${pointer(issue.path)}`, detail: sentence(issue, of) }));
 }
 
 export function invalid(errors: readonly FieldError[]): Problem {
@@ -105,9 +115,11 @@ function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown) {
 export function validate<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
-): Validated<z.output<Schema>> {
+  of: Subject = BODY,
+): Result<z.output<Schema>> {
   const result = parsed(schema, value);
   if (result === undefined) return { ok: false, problem: invalid([TOO_MUCH]) };
   if (result.success) return { ok: true, value: result.data };
-  return { ok: false, problem: invalid(fieldErrors(result.error.issues)) };
+  const { errors, ...wrong } = invalid(fieldErrors(result.error.issues, of));
+  return { ok: false, problem: of.pointer === undefined ? wrong : { ...wrong, ...(errors && { errors }) } };
 }

@@ -157,6 +157,8 @@ export type WorkerView = z.output<typeof workerView>;
 export const workerAnswer = workerView.extend({ request_id: z.string() }).meta({ id: "WorkerAnswer" });
 export const workerList = listOf(workerView).meta({ id: "WorkerList" });
 
+export const workerParameters = z.object({ consistency: consistencyParameter });
+
 export const workerListParameters = z.object({
   consistency: consistencyParameter,
   limit: limitParameter.optional(),

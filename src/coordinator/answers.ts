@@ -5,7 +5,8 @@
  */
 import { leaseGrant } from "./attempts.ts";
 import { bucketsOf } from "./buckets.ts";
-import type { ClientKey, Command, EntryPlace, Outcome } from "./commands.ts";
+import type { ClientKey, Command, EntryPlace } from "./commands.ts";
+import type { Outcome } from "./outcomes.ts";
 import type { BucketRecord, CommandAnswer, KeyEntry, RingPosition } from "./records.ts";
 import { Ring } from "./ring.ts";
 import type { State } from "./state.ts";

@@ -1,7 +1,8 @@
 /**
  * The ordered log of Critical events, from the oldest that is kept to the newest.
  */
-import type { AppendEvent, EntryPlace, Outcome } from "./commands.ts";
+import type { AppendEvent, EntryPlace } from "./commands.ts";
+import type { Outcome } from "./outcomes.ts";
 import type { EventRecord } from "./records.ts";
 import type { State } from "./state.ts";
 

@@ -8,14 +8,12 @@ import type {
   ExpireLease,
   FailLease,
   GrantLeases,
-  LeaseGrant,
-  Outcome,
-  Refused,
   RejectProof,
   ReleaseLease,
   StartLeases,
 } from "./commands.ts";
 import { grant } from "./grant.ts";
+import type { LeaseGrant, Outcome, Refused } from "./outcomes.ts";
 import { bootSuperseded, refused, workerUnknown } from "./outcomes.ts";
 import type { AttemptOutcome } from "./records.ts";
 import type { State } from "./state.ts";

@@ -8,13 +8,13 @@ import type {
   ChangeTasks,
   EntryPlace,
   ForgetTasks,
-  Outcome,
-  Refused,
   RetryTask,
   SubmitBatch,
   SubmitTask,
 } from "./commands.ts";
+import type { Deadlines } from "./deadlines.ts";
 import { cancel, expire, fallDue, retry } from "./interventions.ts";
+import type { Outcome, Refused } from "./outcomes.ts";
 import { refused } from "./outcomes.ts";
 import type { TaskRecord } from "./records.ts";
 import type { State } from "./state.ts";
@@ -138,15 +138,15 @@ export function forgetTasks(state: State, { ended_before, limit }: ForgetTasks):
 /** Those due first go first; how many there still are shows in the state. */
 export function advanceTasks(state: State, { limit }: AdvanceTasks): Outcome {
   for (let left = Math.min(limit, CHANGED_MAX); left > 0; left--) {
-    const expired = firstDue(state, state.expiries);
-    const due = expired ?? firstDue(state, state.scheduled);
+    const expired = firstDue(state, state.tasks.expiries);
+    const due = expired ?? firstDue(state, state.tasks.scheduled);
     if (due === undefined) break;
     state.putTask(expired === undefined ? fallDue(due) : expire(due, state.now));
   }
   return { type: "done" };
 }
 
-function firstDue(state: State, deadlines: State["scheduled"]): TaskRecord | undefined {
+function firstDue(state: State, deadlines: Deadlines): TaskRecord | undefined {
   const { first } = deadlines;
   if (first === undefined || first.at > state.now) return undefined;
   const task = state.task(first.key);

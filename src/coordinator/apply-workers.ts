@@ -4,7 +4,8 @@
 
 import { endLeasesOf } from "./apply-leases.ts";
 import { leaseGrant } from "./attempts.ts";
-import type { DrainWorker, Outcome, RegisterWorker, RemoveWorker, SetWorkerState } from "./commands.ts";
+import type { DrainWorker, RegisterWorker, RemoveWorker, SetWorkerState } from "./commands.ts";
+import type { Outcome } from "./outcomes.ts";
 import { workerUnknown } from "./outcomes.ts";
 import type { State } from "./state.ts";
 

@@ -2,7 +2,7 @@
  * The life of one task, as pure steps from record to record: granted, started, given back, retried, ended. Nothing here
  * knows of other tasks or of workers.
  */
-import type { LeaseGrant } from "./commands.ts";
+import type { LeaseGrant } from "./outcomes.ts";
 import type {
   AttemptOutcome,
   AttemptRecord,

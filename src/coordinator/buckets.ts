@@ -1,7 +1,8 @@
 /** The buckets of a ring as records of a table. */
-import type { BucketRecord, RecordTypes } from "./records.ts";
+import type { BucketRecord } from "./records.ts";
 import type { BucketStore } from "./ring.ts";
 import type { State } from "./state.ts";
+import type { RecordTypes } from "./tables.ts";
 
 type BucketTable = "commands" | "key_order" | "operation_order" | "system_events";
 type EntryOf<T extends BucketTable> = RecordTypes[T] extends BucketRecord<infer Entry> ? Entry : never;

@@ -4,45 +4,19 @@
  * and wherever in between the machine is built anew from its records.
  */
 import { Answers, type Applied } from "./answers.ts";
-import { appendEvent, eventsAfter } from "./apply-events.ts";
-import {
-  completeLease,
-  expireLease,
-  failLease,
-  grantLeases,
-  rejectProof,
-  releaseLease,
-  startLeases,
-} from "./apply-leases.ts";
-import {
-  advanceTasks,
-  cancelTask,
-  changeTasks,
-  forgetTasks,
-  retryTask,
-  submitBatch,
-  submitTask,
-} from "./apply-tasks.ts";
-import { drainWorker, registerWorker, removeWorker, setWorkerState } from "./apply-workers.ts";
-import type { Command, EntryPlace, Outcome } from "./commands.ts";
+import { eventsAfter } from "./apply-events.ts";
+import { carryOut } from "./carry-out.ts";
+import type { Command, EntryPlace } from "./commands.ts";
 import { type Export, type ExportPlace, startExport } from "./export.ts";
 import { Feed, type FeedReader } from "./feed.ts";
 import { wouldGrant } from "./grant.ts";
-import { importLine, keptOut } from "./import.ts";
 import { type MemberChange, MemberRegister, type MemberRole } from "./members.ts";
 import { Operations } from "./operations.ts";
 import { leaseStanding, taskView, workersPage, workerView } from "./queries.ts";
-import type {
-  EventRecord,
-  Instant,
-  MemberRecord,
-  RecordKey,
-  Records,
-  TaskRecord,
-  WorkerRecord,
-} from "./records.ts";
+import type { EventRecord, Instant, MemberRecord, TaskRecord, WorkerRecord } from "./records.ts";
 import { noRoom } from "./room.ts";
 import { State } from "./state.ts";
+import type { RecordKey, Records } from "./tables.ts";
 import { changeablePage, tasksPage } from "./task-pages.ts";
 import { knows } from "./versions.ts";
 import type { Backlog, Counts, LeaseView, Query, QueryAnswers, WorkerView } from "./views.ts";
@@ -222,13 +196,15 @@ export function createCoordinator({ records }: { readonly records: Records }): C
       return wouldGrant(state, worker, max, now) ? "yes" : "wait";
     },
     get nextDue() {
-      return state.queue.nextDue;
+      return state.tasks.queue.nextDue;
     },
     get firstEnded() {
       return state.ended.first?.at;
     },
     get nextAdvance() {
-      const instants = [state.scheduled.first, state.expiries.first].flatMap((first) => first?.at ?? []);
+      const instants = [state.tasks.scheduled.first, state.tasks.expiries.first].flatMap(
+        (first) => first?.at ?? [],
+      );
       return instants.length === 0 ? undefined : Math.min(...instants);
     },
 
@@ -239,67 +215,9 @@ export function createCoordinator({ records }: { readonly records: Records }): C
     get registrations() {
       return state.registrations;
     },
-    overdueLeases: (now) => state.deadlines.overdue(now),
-    nextOverdue: (now) => state.deadlines.nextAfter(now),
+    overdueLeases: (now) => state.tasks.deadlines.overdue(now),
+    nextOverdue: (now) => state.tasks.deadlines.nextAfter(now),
   };
-}
-
-/** Those parts of the machine that commands change. */
-interface Parts {
-  readonly state: State;
-  readonly operations: Operations;
-  readonly register: MemberRegister;
-}
-
-function carryOut({ state, operations, register }: Parts, command: Command, place: EntryPlace): Outcome {
-  const waits = keptOut(state, command);
-  if (waits !== undefined) return waits;
-  switch (command.type) {
-    case "submit-task":
-      return submitTask(state, command, place);
-    case "submit-batch":
-      return submitBatch(state, command, place);
-    case "change-tasks":
-      return changeTasks(state, command);
-    case "forget-tasks":
-      return forgetTasks(state, command);
-    case "cancel-task":
-      return cancelTask(state, command);
-    case "retry-task":
-      return retryTask(state, command);
-    case "advance-tasks":
-      return advanceTasks(state, command);
-    case "register-worker":
-      return registerWorker(state, command);
-    case "grant-leases":
-      return grantLeases(state, command);
-    case "start-leases":
-      return startLeases(state, command);
-    case "complete-lease":
-      return completeLease(state, command);
-    case "reject-proof":
-      return rejectProof(state, command);
-    case "fail-lease":
-      return failLease(state, command);
-    case "release-lease":
-      return releaseLease(state, command);
-    case "expire-lease":
-      return expireLease(state, command);
-    case "set-worker-state":
-      return setWorkerState(state, command);
-    case "drain-worker":
-      return drainWorker(state, command);
-    case "remove-worker":
-      return removeWorker(state, command);
-    case "append-event":
-      return appendEvent(state, command, place);
-    case "put-operation":
-      return operations.put(command, place);
-    case "describe-member":
-      return register.describe(command);
-    case "import-line":
-      return importLine(state, operations, command, place);
-  }
 }
 
 function check(command: Command, { index }: EntryPlace): void {

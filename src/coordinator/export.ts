@@ -5,15 +5,9 @@
  */
 import type { Frozen } from "./frozen.ts";
 import type { Operations } from "./operations.ts";
-import type {
-  EventRecord,
-  Instant,
-  OperationRecord,
-  RecordTypes,
-  TaskRecord,
-  WorkerRecord,
-} from "./records.ts";
+import type { EventRecord, Instant, OperationRecord, TaskRecord, WorkerRecord } from "./records.ts";
 import type { State } from "./state.ts";
+import type { RecordTypes } from "./tables.ts";
 
 /** One line of an export. The first is `export`, the last `end`: what has no end was cut short. */
 export type ExportLine =

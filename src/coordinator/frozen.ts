@@ -2,7 +2,7 @@
  * The records as they are at one moment, while the machine goes on: what is about to be changed is kept as it was, for
  * as long as somebody reads. Bounded: a reader that is much slower than the changes has to begin again.
  */
-import type { Records, RecordTypes, Table } from "./records.ts";
+import type { Records, RecordTypes, Table } from "./tables.ts";
 
 export const FROZEN_CHANGES_MAX = 50_000;
 

@@ -2,8 +2,8 @@
  * Which tasks a worker gets: never more than its free slots, and of its circuits in turn the first that it may have.
  */
 import { assign, currentAttempt, leaseGrant } from "./attempts.ts";
-import type { LeaseGrant } from "./commands.ts";
 import { Heads } from "./heads.ts";
+import type { LeaseGrant } from "./outcomes.ts";
 import type { Instant, TaskRecord, WorkerRecord } from "./records.ts";
 import type { Turns } from "./shares.ts";
 import type { State } from "./state.ts";

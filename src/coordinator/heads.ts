@@ -46,7 +46,7 @@ export class Heads {
     );
   }
 
-  readonly before = (a: Head, b: Head): boolean => this.#state.queue.before(a.entry, b.entry);
+  readonly before = (a: Head, b: Head): boolean => this.#state.tasks.queue.before(a.entry, b.entry);
 
   /** It is granted: the next one of its circuit is the first. */
   take({ circuit }: Head): void {
@@ -56,14 +56,14 @@ export class Heads {
 
   /** What was not taken waits as before. */
   restore(): void {
-    const { queue } = this.#state;
+    const { queue } = this.#state.tasks;
     for (const { entry } of this.#heads.values()) queue.restore(entry, this.#now);
     for (const entry of this.#passed_over) queue.restore(entry, this.#now);
   }
 
   #fill(circuit: string): void {
     for (let looked = 0; looked <= PASSED_OVER_MAX; looked++) {
-      const entry = this.#state.queue.pop(circuit, this.#now);
+      const entry = this.#state.tasks.queue.pop(circuit, this.#now);
       if (entry === undefined) return;
       const task = this.#state.task(entry.task_id);
       if (task === undefined) throw new Error(`queue holds task ${entry.task_id}, which has no record`);

@@ -4,9 +4,10 @@
  * first one who does ends it. Nothing that is wrong with a line may stop a replica: it is refused.
  */
 import { currentAttempt, endAttempt, hasEnded, taskOfLease } from "./attempts.ts";
-import type { Command, EntryPlace, ImportLine, Outcome, Refused } from "./commands.ts";
+import type { Command, EntryPlace, ImportLine } from "./commands.ts";
 import type { ExportLine } from "./export.ts";
 import type { Operations } from "./operations.ts";
+import type { Outcome, Refused } from "./outcomes.ts";
 import { refused } from "./outcomes.ts";
 import type { EventRecord, ImportRecord, TaskRecord, WorkerRecord } from "./records.ts";
 import type { State } from "./state.ts";

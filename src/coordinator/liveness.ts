@@ -5,9 +5,10 @@
  * after a third of a period, should the proposal not have come through.
  */
 import { hasEnded } from "./attempts.ts";
-import type { CommandBody, Refused } from "./commands.ts";
+import type { CommandBody } from "./commands.ts";
 import type { Coordinator } from "./coordinator.ts";
 import { Heap } from "./heap.ts";
+import type { Refused } from "./outcomes.ts";
 import { bootSuperseded, workerUnknown } from "./outcomes.ts";
 import type { Instant, WorkerRecord, WorkerState } from "./records.ts";
 import type { HeartbeatResult, LeaseView } from "./views.ts";

@@ -2,7 +2,8 @@
  * Who takes part in the group, as the log says: what each configuration changed, and where each member runs. A replica
  * that was removed is remembered, since its id is never used again.
  */
-import type { DescribeMember, Outcome } from "./commands.ts";
+import type { DescribeMember } from "./commands.ts";
+import type { Outcome } from "./outcomes.ts";
 import type { MemberRecord } from "./records.ts";
 import type { State } from "./state.ts";
 

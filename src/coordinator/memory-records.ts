@@ -1,7 +1,8 @@
 /**
  * Records in memory alone, rebuilt from the log at every start.
  */
-import type { Records, RecordTypes, Table, TaskRecord } from "./records.ts";
+import type { TaskRecord } from "./records.ts";
+import type { Records, RecordTypes, Table } from "./tables.ts";
 
 type Tables = { readonly [T in Table]: Map<string, RecordTypes[T]> };
 

@@ -4,7 +4,8 @@
  */
 
 import { bucketsOf } from "./buckets.ts";
-import type { EntryPlace, Outcome, PutOperation } from "./commands.ts";
+import type { EntryPlace, PutOperation } from "./commands.ts";
+import type { Outcome } from "./outcomes.ts";
 import { refused } from "./outcomes.ts";
 import { PageBuilder } from "./page.ts";
 import type { OperationEntry, OperationRecord, RingPosition } from "./records.ts";

@@ -3,61 +3,24 @@
  * and the list of changed records cannot fall behind; building a state from the same records gives the same answers.
  */
 import { currentAttempt, findLease, hasEnded, isWaiting, taskOfLease, wasWork } from "./attempts.ts";
-import { Deadlines } from "./deadlines.ts";
+import { ChangedRecords } from "./changed-records.ts";
+import { countsOf } from "./counts.ts";
 import { EndedTasks } from "./ended.ts";
-import { Frozen } from "./frozen.ts";
+import type { Frozen } from "./frozen.ts";
 import { type Happening, taskHappening, workerHappenings, workerRemoved } from "./happenings.ts";
-import { WaitingQueue } from "./queue.ts";
-import type {
-  Arrival,
-  ArrivalPlace,
-  EndedStatus,
-  ImportRecord,
-  Instant,
-  MetaRecord,
-  RecordKey,
-  Records,
-  RecordTypes,
-  Table,
-  TaskRecord,
-  TaskStatus,
-  WorkerRecord,
-} from "./records.ts";
+import { FRESH, isSame, META, NO_RING } from "./meta.ts";
+import type { EndedStatus, ImportRecord, Instant, MetaRecord, TaskRecord, WorkerRecord } from "./records.ts";
 import { Shares, type Turns } from "./shares.ts";
-import type { Backlog, Counts, LeaseView } from "./views.ts";
+import type { Arrival, ArrivalPlace, RecordKey, Records, RecordTypes, Table } from "./tables.ts";
+import { TaskIndex } from "./task-index.ts";
+import type { Counts, LeaseView } from "./views.ts";
 import { Workforce } from "./workforce.ts";
 
-const META = "meta";
 const NOTHING: readonly Happening[] = [];
-const NO_RING = { oldest: 0, next: 0 };
-const FRESH: MetaRecord = {
-  v: 1,
-  applied_time: 0,
-  event_count: 0,
-  tasks_assigned: {},
-  tasks_assigned_before: 0,
-  commands_refused: 0,
-  assignments_failed: 0,
-  tasks_ended: { completed: 0, failed: 0, cancelled: 0, expired: 0 },
-  command_answers: NO_RING,
-  key_order: NO_RING,
-  operation_order: NO_RING,
-  operation_bytes: 0,
-  last_sequence: 0,
-  ended: NO_RING,
-  system_events: NO_RING,
-  events_forgotten: { seq: 0, log_index: 0 },
-};
 
 export class State {
-  readonly queue: WaitingQueue;
   readonly workforce = new Workforce();
-  /** Leases by the end of their `max_runtime_ms`. */
-  readonly deadlines = new Deadlines();
-  /** Scheduled tasks by the end of their delay. */
-  readonly scheduled = new Deadlines();
-  /** Open tasks by their deadline. */
-  readonly expiries = new Deadlines();
+  readonly tasks: TaskIndex;
   /** As last stored; what moves with every command is kept beside it and joined in `settle`. */
   readonly stored: MetaRecord;
   /** Critical events so far: the `seq` of the last one. */
@@ -71,21 +34,18 @@ export class State {
   /** Since this state was built. */
   registrations = 0;
   readonly #records: Records;
+  readonly #changed: ChangedRecords;
   readonly #workers = new Map<string, WorkerRecord>();
   readonly #assigned: Map<string, number>;
   #assigned_before: number;
   #last_sequence: number;
   #rules: number;
-  readonly #by_status: Record<TaskStatus, number>;
-  #backlog: Backlog = { tasks: 0, bytes: 0 };
-  readonly #changed = new Map<Table, Set<string>>();
   #happenings: Happening[] = [];
-  /** Told of every change before it is made. */
-  readonly #frozen = new Set<Frozen>();
   #now: Instant;
 
   constructor(records: Records) {
     this.#records = records;
+    this.#changed = new ChangedRecords(records);
     const meta = records.get("meta", META) ?? FRESH;
     if (meta.v !== 1) throw new Error(`meta record has version ${meta.v}: this code reads version 1`);
     this.stored = meta;
@@ -108,13 +68,17 @@ export class State {
       meta.ended ?? NO_RING,
     );
     this.#shares = new Shares(meta.shares ?? {});
-    this.queue = new WaitingQueue(this.#rules);
-    this.#by_status = { scheduled: 0, pending: 0, assigned: 0, in_progress: 0, ...meta.tasks_ended };
+    this.tasks = new TaskIndex({
+      rules: this.#rules,
+      workforce: this.workforce,
+      tasks_ended: meta.tasks_ended,
+      ended: (entry) => this.ended.append(entry),
+    });
     for (const [, worker] of records.live("workers")) {
       this.#workers.set(worker.worker_id, worker);
       this.workforce.setWorker(worker.worker_id, worker);
     }
-    for (const task of this.openTasks()) this.#index(undefined, task);
+    for (const task of this.openTasks()) this.tasks.changed(undefined, task, this.#now);
   }
 
   /** Time of the last entry. Never runs backwards, though the clocks of two leaders may differ. */
@@ -130,7 +94,7 @@ export class State {
   follow(version: number): void {
     if (version <= this.#rules) return;
     this.#rules = version;
-    this.queue.follow(version);
+    this.tasks.queue.follow(version);
   }
 
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
@@ -138,13 +102,11 @@ export class State {
   }
 
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
-    this.#changing(table, key);
-    this.#records.put(table, key, record);
+    this.#changed.put(table, key, record);
   }
 
   delete(table: Table, key: string): void {
-    this.#changing(table, key);
-    this.#records.delete(table, key);
+    this.#changed.delete(table, key);
   }
 
   task(task_id: string): TaskRecord | undefined {
@@ -159,14 +121,13 @@ export class State {
 
   /** One that has no record. */
   addTask(task: TaskRecord): void {
-    this.#changing("tasks", task.task_id);
-    this.#records.add("tasks", task.task_id, task);
+    this.#changed.add("tasks", task.task_id, task);
     this.#taskChanged(undefined, task);
   }
 
   #taskChanged(before: TaskRecord | undefined, task: TaskRecord): void {
     if (this.#sharing) this.#share(before, task);
-    this.#index(before, task);
+    this.tasks.changed(before, task, this.#now);
     const happening = taskHappening(before, task);
     if (happening !== undefined) this.happened(happening);
   }
@@ -183,7 +144,7 @@ export class State {
   #share(before: TaskRecord | undefined, { status, circuit, attempts }: TaskRecord): void {
     const waited = before !== undefined && isWaiting(before.status);
     if (isWaiting(status) && !waited) {
-      const { circuits } = this.queue;
+      const { circuits } = this.tasks.queue;
       if (!circuits.includes(circuit)) this.#shares.arrive(circuit, circuits);
     }
     const held = before && currentAttempt(before);
@@ -198,21 +159,19 @@ export class State {
     // It arrives open, as every task does, also if it has ended long since.
     const arrived: TaskRecord = hasEnded(task.status) ? { ...task, status: "pending" } : task;
     this.put("tasks", task.task_id, arrived);
-    this.#index(undefined, arrived);
+    this.tasks.changed(undefined, arrived, this.#now);
     if (arrived === task) return;
     this.put("tasks", task.task_id, task);
-    this.#index(arrived, task);
+    this.tasks.changed(arrived, task, this.#now);
   }
 
   /** The records of these tables as they are now, until {@link thaw}. */
   freeze(tables: readonly Table[]): Frozen {
-    const frozen = new Frozen(this.#records, tables);
-    this.#frozen.add(frozen);
-    return frozen;
+    return this.#changed.freeze(tables);
   }
 
   thaw(frozen: Frozen): void {
-    this.#frozen.delete(frozen);
+    this.#changed.thaw(frozen);
   }
 
   /** The highest `sequence` of a task so far; 0 before the first. */
@@ -304,41 +263,18 @@ export class State {
     this.#assigned.set(worker_id, (this.#assigned.get(worker_id) ?? 0) + leases);
   }
 
-  /** Reads the state anew at every access, and computes only what is asked for. */
   get counts(): Counts {
-    const by_status = this.#by_status;
-    const { workforce } = this;
-    const assigned = (): Readonly<Record<string, number>> => this.#assignedByWorker();
-    const backlog = (): Backlog => this.#backlog;
-    const before = (): number => this.#assigned_before;
-    const failed = (): number => this.assignments_failed;
-    const refused = (): number => this.commands_refused;
-    return {
-      get tasks() {
-        return by_status;
-      },
-      get workers() {
-        return workforce.workers;
-      },
-      get capacity() {
-        return workforce.capacity;
-      },
-      get backlog() {
-        return backlog();
-      },
-      get tasks_assigned() {
-        return assigned();
-      },
-      get tasks_assigned_before() {
-        return before();
-      },
-      get assignments_failed() {
-        return failed();
-      },
-      get commands_refused() {
-        return refused();
-      },
-    };
+    return countsOf(this);
+  }
+
+  /** Leases granted, by worker. */
+  get tasks_assigned(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#assigned);
+  }
+
+  /** Leases granted to workers that are gone. */
+  get tasks_assigned_before(): number {
+    return this.#assigned_before;
   }
 
   /** To be reported with the entry that is being applied. */
@@ -355,9 +291,7 @@ export class State {
 
   /** Records changed since `settle` was called last. */
   get changes(): number {
-    let changes = 0;
-    for (const keys of this.#changed.values()) changes += keys.size;
-    return changes;
+    return this.#changed.count;
   }
 
   /** Stores what was kept beside the meta record and names every record changed since the last call. */
@@ -372,13 +306,13 @@ export class State {
       | "system_forgotten"
     >,
   ): readonly RecordKey[] {
-    const { completed, failed, cancelled, expired } = this.#by_status;
+    const { completed, failed, cancelled, expired } = this.tasks.by_status;
     const meta: MetaRecord = {
       v: 1,
       applied_time: this.#now,
       event_count: this.event_count,
       events_forgotten: this.events_forgotten,
-      tasks_assigned: this.#assignedByWorker(),
+      tasks_assigned: this.tasks_assigned,
       tasks_assigned_before: this.#assigned_before,
       assignments_failed: this.assignments_failed,
       commands_refused: this.commands_refused,
@@ -391,66 +325,8 @@ export class State {
       ...(this.imported === undefined ? {} : { imported: this.imported }),
     };
     // Some commands move counters alone.
-    if (this.#changed.size === 0 && isSame(meta, this.#records.get("meta", META) ?? FRESH)) return [];
+    if (this.#changed.count === 0 && isSame(meta, this.#records.get("meta", META) ?? FRESH)) return [];
     this.put("meta", META, meta);
-    const changed: RecordKey[] = [];
-    for (const [table, keys] of this.#changed) for (const key of keys) changed.push({ table, key });
-    this.#changed.clear();
-    return changed;
+    return this.#changed.take();
   }
-
-  #assignedByWorker(): Readonly<Record<string, number>> {
-    return Object.fromEntries(this.#assigned);
-  }
-
-  #changing(table: Table, key: string): void {
-    for (const frozen of this.#frozen) frozen.changing(table, key);
-    const keys = this.#changed.get(table);
-    if (keys === undefined) this.#changed.set(table, new Set([key]));
-    else keys.add(key);
-  }
-
-  #index(before: TaskRecord | undefined, after: TaskRecord): void {
-    if (before !== undefined) this.#by_status[before.status]--;
-    this.#by_status[after.status]++;
-    const was_open = before !== undefined && !hasEnded(before.status);
-    if (was_open && hasEnded(after.status)) {
-      const { task_id, status, completed_at: at = this.#now } = after;
-      this.ended.append({ task_id, at, status });
-    }
-    const change = Number(!hasEnded(after.status)) - Number(was_open);
-    if (change !== 0) {
-      const { tasks, bytes } = this.#backlog;
-      this.#backlog = { tasks: tasks + change, bytes: bytes + change * (after.input_bytes ?? 0) };
-    }
-
-    if (after.status === "scheduled") this.scheduled.add(after.task_id, after.not_before ?? this.#now);
-    else if (before?.status === "scheduled") this.scheduled.remove(after.task_id);
-    if (after.deadline !== undefined && !hasEnded(after.status))
-      this.expiries.add(after.task_id, after.deadline);
-    else if (before?.deadline !== undefined) this.expiries.remove(after.task_id);
-
-    const waited = before !== undefined && isWaiting(before.status);
-    const waits = isWaiting(after.status);
-    if (waited) this.queue.remove(after.task_id);
-    if (waits) this.queue.add(after, this.#now);
-
-    const held = before && currentAttempt(before);
-    const holds = currentAttempt(after);
-    if (held?.lease_id === holds?.lease_id) return;
-    if (held !== undefined) {
-      this.workforce.removeLease(held.worker_id, held.lease_id);
-      this.deadlines.remove(held.lease_id);
-    }
-    if (holds !== undefined) {
-      this.workforce.addLease(holds.worker_id, holds.lease_id);
-      if (after.max_runtime_ms !== undefined)
-        this.deadlines.add(holds.lease_id, holds.granted_at + after.max_runtime_ms);
-    }
-  }
-}
-
-function isSame(one: MetaRecord, other: MetaRecord): boolean {
-  const names = new Set([...Object.keys(one), ...Object.keys(other)]) as Set<keyof MetaRecord>;
-  return [...names].every((name) => JSON.stringify(one[name]) === JSON.stringify(other[name]));
 }

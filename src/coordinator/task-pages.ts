@@ -6,8 +6,9 @@
 import { hasEnded } from "./attempts.ts";
 import type { TaskAction } from "./commands.ts";
 import { PageBuilder } from "./page.ts";
-import type { Arrival, TaskRecord, TaskStatus } from "./records.ts";
+import type { TaskRecord, TaskStatus } from "./records.ts";
 import type { State } from "./state.ts";
+import type { Arrival } from "./tables.ts";
 import type { Page, Query, TaskFilter, TaskSummary } from "./views.ts";
 
 type TasksQuery = Omit<Extract<Query, { readonly type: "tasks" }>, "type">;

@@ -1,7 +1,8 @@
 /**
  * What can be asked of the state machine, and the shapes of its answers.
  */
-import type { BatchOutcome, ClientKey, Refused, TaskAction } from "./commands.ts";
+import type { ClientKey, TaskAction } from "./commands.ts";
+import type { BatchOutcome, Refused } from "./outcomes.ts";
 import type {
   AttemptOutcome,
   AttemptRecord,

@@ -12,6 +12,8 @@ import type { Store } from "./store.ts";
 
 /** Changed records at which a checkpoint is due, whatever the number of entries. */
 const CHANGES_MAX = 500;
+/** The tables stand still for a transfer until so many records would change: to write more would hold up an event. */
+const POSTPONED_CHANGES_MAX = 20_000;
 /** Rows of the log deleted in one event. */
 const CUT_ROWS_MAX = 32;
 
@@ -49,9 +51,16 @@ export class Checkpoints {
   attend(): boolean {
     const { application, configuration, now } = this.#options;
     const entries = application.index - this.index;
-    const due = application.coordinator.changes >= CHANGES_MAX || entries >= configuration.checkpoint_entries;
-    if (due && entries <= configuration.max_log_entries && this.sending.pinned(now())) return false;
+    const { changes } = application.coordinator;
+    const due = changes >= CHANGES_MAX || entries >= configuration.checkpoint_entries;
+    const bearable = entries <= configuration.max_log_entries && changes < POSTPONED_CHANGES_MAX;
+    if (due && bearable && this.sending.pinned(now())) return false;
     return (due && this.take()) || this.#cut();
+  }
+
+  /** Of the entries in the log, so many are not in the tables: they cannot be cut away. */
+  get uncovered(): number {
+    return this.#options.store.log.lastIndex - this.index;
   }
 
   /** Writes one now, unless nothing has happened since the last. */
@@ -66,7 +75,7 @@ export class Checkpoints {
     store.writeCheckpoint(
       snapshot,
       changed,
-      sending.active ? (table, key) => sending.changed(table, key) : undefined,
+      sending.active ? (table, key, body) => sending.changing(table, key, body) : undefined,
     );
     raft.snapshotTaken(snapshot);
     this.count++;
@@ -74,15 +83,28 @@ export class Checkpoints {
   }
 
   #cut(): boolean {
-    const { store, configuration, observe } = this.#options;
-    const through = this.index - configuration.log_tail_entries;
-    // Deleting is a row for a row: not before it is worth a write of its own.
-    if (store.log.rowsThrough(through) < CUT_ROWS_MAX) return false;
-    this.#removed += store.cutLog(through, CUT_ROWS_MAX);
-    if (store.log.rowsThrough(through) < CUT_ROWS_MAX) {
+    const { store, observe } = this.#options;
+    if (!this.#worthCutting) return false;
+    this.#removed += store.cutLog(this.#cuttable, CUT_ROWS_MAX);
+    if (!this.#worthCutting) {
       observe({ type: "log.compacted", entries_removed: this.#removed });
       this.#removed = 0;
     }
     return true;
+  }
+
+  /** The last entry that need not be kept. */
+  get #cuttable(): number {
+    return this.index - this.#options.configuration.log_tail_entries;
+  }
+
+  /** Deleting is a row for a row: not before it is worth a write of its own. */
+  get #worthCutting(): boolean {
+    const { store, configuration } = this.#options;
+    const rows = store.log.rowsThrough(this.#cuttable);
+    if (rows >= CUT_ROWS_MAX) return true;
+    // Rows of large batches are few and hold much.
+    const entries = this.#cuttable - store.log.firstIndex + 1;
+    return rows > 0 && entries >= configuration.checkpoint_entries / 2;
   }
 }

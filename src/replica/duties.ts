@@ -3,7 +3,7 @@
  * silence, and it holds the pulls that wait for a task, so that waiting costs no log entry. Created when a reign is
  * established: every worker and every lease gets one full period from then.
  */
-import type { Command, Refused } from "../coordinator/commands.ts";
+import type { Command } from "../coordinator/commands.ts";
 import {
   type CommandBody,
   type Coordinator,
@@ -11,6 +11,7 @@ import {
   type Liveness,
   versionOf,
 } from "../coordinator/index.ts";
+import type { Refused } from "../coordinator/outcomes.ts";
 import type { Listener } from "./hints.ts";
 import type { ProposeAnswer } from "./proposals.ts";
 import { type Applied, type HeartbeatResult, newNonce, type Pull, type WorkerHeartbeat } from "./rpc.ts";

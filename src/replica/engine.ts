@@ -3,7 +3,7 @@
  * that the core's contract demands. Sends first, then one synchronous transaction, then apply; whatever is sent from
  * then on is held back by the platform until the write is safe, and a failed write destroys the instance.
  */
-import type { Command, Refused } from "../coordinator/commands.ts";
+import type { Command } from "../coordinator/commands.ts";
 import {
   type Backlog,
   bootSuperseded,
@@ -11,6 +11,7 @@ import {
   knows,
   workerUnknown,
 } from "../coordinator/index.ts";
+import type { Refused } from "../coordinator/outcomes.ts";
 import type { Raft, Ready, StableConfiguration, Status } from "../raft/index.ts";
 import { Application } from "./application.ts";
 import { Batches } from "./batches.ts";
@@ -296,6 +297,11 @@ export class Engine {
     if (full !== undefined) {
       const detail = `${full}; nothing was accepted, try again when some have ended`;
       return Promise.resolve({ type: "unavailable", code: "overloaded", detail, retry_after_ms: 5000 });
+    }
+    const { max_log_entries } = this.#options.configuration;
+    if (this.reigns.duties && this.checkpoints.uncovered >= max_log_entries) {
+      const detail = `${this.checkpoints.uncovered} entries of the log are in no checkpoint, and ${max_log_entries} are allowed: nothing was accepted`;
+      return Promise.resolve({ type: "unavailable", code: "overloaded", detail, retry_after_ms: 1000 });
     }
     // What this replica calls ready is what it accepts writes by.
     if (this.reigns.duties && !this.members.reachesMajority) {

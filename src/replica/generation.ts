@@ -3,9 +3,11 @@
  * works on one generation; another is filled beside it when its log is too far behind, and then takes its place.
  */
 
+export type RecordRow = readonly ["records", table: string, key: string, body: string | null];
+
 /** Any row of the tables, with its columns in order. A record without a body is gone. */
 export type TableRow =
-  | readonly ["records", table: string, key: string, body: string | null]
+  | RecordRow
   | readonly ["live", number: number, body: string]
   | readonly ["arrivals", number: number, first: number, last: number, body: string];
 
@@ -40,16 +42,13 @@ export class Generation {
     return this.#exec(row).rowsWritten;
   }
 
-  /** What stands only in memory while the generation is in use: it is taken in anew as a whole. */
-  clearLive(): number {
-    return (
-      this.#sql.exec(`DELETE FROM ${this.live}`).rowsWritten +
-      this.#sql.exec(`DELETE FROM ${this.arrivals}`).rowsWritten
-    );
+  /** Rows written. */
+  clearNumbered(table: "live" | "arrivals"): number {
+    return this.#sql.exec(`DELETE FROM ${this[table]}`).rowsWritten;
   }
 
   /** Records in order of table and key, from the one after `after` on; at least one, and no more than fit. */
-  recordsAfter(after: readonly [table: string, key: string], charactersMax: number): readonly TableRow[] {
+  recordsAfter(after: readonly [table: string, key: string], charactersMax: number): readonly RecordRow[] {
     const [table, key] = after;
     const cursor = this.#sql.exec<{ tbl: string; key: string; body: string }>(
       `SELECT tbl, key, body FROM ${this.records} WHERE (tbl, key) > (?, ?) ORDER BY tbl, key LIMIT ${ROWS_MAX}`,
@@ -57,6 +56,21 @@ export class Generation {
       key,
     );
     return fitting(cursor, charactersMax, (row) => ["records", row.tbl, row.key, row.body]);
+  }
+
+  /** Records after `after`, up to `through` or the end. Rows written. */
+  clearRecords(
+    after: readonly [table: string, key: string],
+    through: readonly [table: string, key: string] | undefined,
+  ): number {
+    if (through === undefined) {
+      return this.#sql.exec(`DELETE FROM ${this.records} WHERE (tbl, key) > (?, ?)`, ...after).rowsWritten;
+    }
+    return this.#sql.exec(
+      `DELETE FROM ${this.records} WHERE (tbl, key) > (?, ?) AND (tbl, key) <= (?, ?)`,
+      ...after,
+      ...through,
+    ).rowsWritten;
   }
 
   record(table: string, key: string): string | undefined {
@@ -117,12 +131,12 @@ export class Generation {
 /** Rows looked at for one chunk. */
 const ROWS_MAX = 1_000;
 
-function fitting<Row extends { readonly body: string }>(
+function fitting<Row extends { readonly body: string }, Shape extends TableRow>(
   rows: Iterable<Row>,
   charactersMax: number,
-  shape: (row: Row) => TableRow,
-): readonly TableRow[] {
-  const taken: TableRow[] = [];
+  shape: (row: Row) => Shape,
+): readonly Shape[] {
+  const taken: Shape[] = [];
   let characters = 0;
   for (const row of rows) {
     characters += row.body.length;

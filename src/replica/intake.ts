@@ -1,14 +1,14 @@
 /**
  * The follower's half of a snapshot in place: pulls the leader's tables into a generation of its own beside the one in
- * use, and has the core told of the snapshot only when all of it is here. Nothing that was in use is touched until then.
+ * use, and has the core told of the snapshot only when all of it is here, by number and digest. Nothing that was in use
+ * is touched until then. What an attempt has brought stays for the next, also after a restart: it is not sent again if
+ * it is still the same, and most of it is, because what has ended does not change.
  */
 import type { SnapshotOffer } from "../raft/index.ts";
-import type { Generation } from "./generation.ts";
-import type { TransferAnswer, TransferRequest, TransferStep } from "./sending.ts";
+import { Pull } from "./pull.ts";
+import type { TransferAnswer, TransferRequest } from "./sending.ts";
 import type { Store } from "./store.ts";
 
-/** After so many chunks of records the changes that have piled up are pulled. */
-const CHUNKS_BETWEEN_CHANGES = 16;
 const ATTEMPTS_MAX = 20;
 const ATTEMPT_PAUSE_MS = 100;
 /** Times that one offer is begun anew: its sender has forgotten it, or changes faster than it is pulled. */
@@ -73,80 +73,39 @@ export class Intake {
     const { from } = offer;
     log(`snapshot: pulling from ${from} index=${offer.snapshot.last.index}`);
     for (let beginning = 1; beginning <= BEGINNINGS_MAX; beginning++) {
-      const transfer = crypto.randomUUID();
-      const snapshot = await this.#pull(from, transfer, store.stage());
-      if (snapshot === undefined) continue;
+      const pull = this.#begin(from);
+      const outcome = await pull.run();
+      if (outcome.type === "differs") log(`snapshot: from ${from} refused: ${outcome.detail}`);
+      if (outcome.type !== "complete") continue;
+      const { snapshot } = outcome;
       this.#check(from);
       this.#options.install({ ...(this.#underWay ?? offer), snapshot });
       store.unstage();
       this.count++;
-      log(`snapshot: taken in index=${snapshot.last.index}`);
-      void this.#options.ask(from, { transfer, step: { type: "end", result: "delivered" } });
+      log(`snapshot: taken in index=${snapshot.last.index} ${pull.summary}`);
+      pull.end("delivered");
       return true;
     }
     throw new Ended(`it was begun ${BEGINNINGS_MAX} times`);
   }
 
-  /** Undefined if it has to begin anew. */
-  async #pull(
-    from: string,
-    transfer: string,
-    generation: Generation,
-  ): Promise<SnapshotOffer["snapshot"] | undefined> {
-    const step = (next: TransferStep) => this.#step(from, { transfer, step: next }, generation);
-    let after: readonly [string, string] = ["", ""];
-    for (let chunks = 1; ; chunks++) {
-      const answer = await step({ type: "records", after });
-      if (answer === undefined) return undefined;
-      const last = answer.rows.at(-1);
-      if (answer.done || last?.[0] !== "records") break;
-      after = [last[1], last[2]];
-      if (chunks % CHUNKS_BETWEEN_CHANGES === 0 && (await step({ type: "changes" })) === undefined)
-        return undefined;
-    }
-    for (;;) {
-      const pinned = await step({ type: "pin" });
-      if (pinned === undefined) return undefined;
-      const { snapshot } = pinned;
-      if (snapshot === undefined) {
-        if (pinned.done) return undefined;
-        continue;
-      }
-      this.#options.store.clearStaged();
-      const live = await this.#numbered("live", step);
-      const arrivals = live === "rows" ? await this.#numbered("arrivals", step) : live;
-      if (arrivals === "unknown") return undefined;
-      if (arrivals === "rows") return snapshot;
-    }
+  #begin(from: string): Pull {
+    const { store } = this.#options;
+    const generation = store.stage();
+    return new Pull({
+      generation,
+      fill: (work) => store.fillStaged(generation, work),
+      ask: (request) => this.#ask(from, request),
+      tell: (request) => void this.#options.ask(from, request),
+    });
   }
 
-  async #numbered(
-    type: "live" | "arrivals",
-    step: (next: TransferStep) => Promise<Rows | undefined>,
-  ): Promise<"rows" | "moved" | "unknown"> {
-    for (let after = 0; ; ) {
-      const answer = await step({ type, after });
-      if (answer === undefined) return "unknown";
-      if (answer.moved) return "moved";
-      const last = answer.rows.at(-1);
-      if (last === undefined || last[0] === "records") return "rows";
-      after = last[1];
-    }
-  }
-
-  async #step(from: string, request: TransferRequest, generation: Generation): Promise<Rows | undefined> {
+  /** A lost answer is asked for again. */
+  async #ask(from: string, request: TransferRequest): Promise<TransferAnswer> {
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       const answer = await this.#options.ask(from, request);
       this.#check(from);
-      switch (answer?.type) {
-        case "rows":
-          this.#options.store.putStaged(generation, answer.rows);
-          return { ...answer, moved: false };
-        case "moved":
-          return { rows: [], done: false, moved: true };
-        case "unknown":
-          return undefined;
-      }
+      if (answer !== undefined) return answer;
       await new Promise((resolve) => setTimeout(resolve, ATTEMPT_PAUSE_MS));
       this.#check(from);
     }
@@ -158,8 +117,4 @@ export class Intake {
     if (this.#closed) throw new Ended("this replica was stopped");
     if (this.#underWay?.from !== from) throw new Ended(`${this.#underWay?.from} offers another`);
   }
-}
-
-interface Rows extends Omit<Extract<TransferAnswer, { readonly type: "rows" }>, "type"> {
-  readonly moved: boolean;
 }

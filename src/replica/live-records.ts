@@ -4,7 +4,7 @@
  * checkpoint found changed; of two that hold the same record the newer one counts. The oldest is cleaned away at a
  * checkpoint when the segments hold more than twice what lives: what still counts of it goes into the newest.
  */
-import type { RecordTypes, Table } from "../coordinator/records.ts";
+import type { RecordTypes, Table } from "../coordinator/tables.ts";
 import { checkVersion, FORMAT_VERSION } from "./codec.ts";
 import type { Generation } from "./generation.ts";
 

@@ -51,11 +51,17 @@ export class Members {
     return isQuorum(this.configuration, (member) => this.reaches(member));
   }
 
-  /** How many have been heard within the detection period. */
-  get reachable(): number {
-    const { now, partition_detection_ms } = this.#options;
-    const since = now() - partition_detection_ms;
-    return this.ids.filter((member) => this.#heardSince(member, since)).length;
+  /**
+   * How many have been heard within the detection period. In a group that has been asleep since `asleepSince` nobody is
+   * missed: there the period before it counts, and of whom nothing was heard then nothing is held against.
+   */
+  reachable(asleepSince: number | undefined): number {
+    const { now, peers, partition_detection_ms } = this.#options;
+    const since = (asleepSince ?? now()) - partition_detection_ms;
+    return this.ids.filter(
+      (member) =>
+        this.#heardSince(member, since) || (asleepSince !== undefined && peers.heardAt(member) === 0),
+    ).length;
   }
 
   /** Looks for partitions as of `now` on the engine's clock: often enough for the detection period, and not more often. */

@@ -100,10 +100,16 @@ export function metricsOf(view: ReplicaView): string {
     shared(
       "gauge",
       "cluster_healthy_nodes",
-      "Members heard within the detection period.",
-      engine?.members.reachable,
+      "Members heard within the detection period, before the group fell asleep if it does.",
+      engine?.members.reachable(engine.asleepSince),
     ),
     shared("gauge", "cluster_total_nodes", "Members of the group.", members),
+    own(
+      "gauge",
+      "consensus_asleep",
+      "1 while this replica takes part in nothing until it is asked for something: then nobody leads, and nothing is wrong.",
+      engine?.asleep === true ? 1 : 0,
+    ),
     family(
       "raft_state",
       "gauge",

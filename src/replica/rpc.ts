@@ -19,8 +19,9 @@
  * | `/observe`   | {@link Observe}    | {@link Answer} or {@link Declined}; never waits for a leader, never wakes anybody |
  * | `/fault`     | {@link Fault}      | {@link Answer}; passes while stopped      |
  */
-import type { Command, Nonce, Outcome, Refused } from "../coordinator/commands.ts";
+import type { Command, Nonce } from "../coordinator/commands.ts";
 import type { ExportLine } from "../coordinator/export.ts";
+import type { Outcome, Refused } from "../coordinator/outcomes.ts";
 import type { Query } from "../coordinator/views.ts";
 
 /** A replica as people and the HTTP contract name it: `coordinator-1`. Its Raft identity is `name.incarnation`. */

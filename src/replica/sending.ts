@@ -1,14 +1,23 @@
 /**
  * The leader's half of a snapshot in place: another replica pulls the tables in chunks, in order of their keys, while
  * checkpoints go on. What those change is pulled again. For the end the tables stand still for a moment: the receiver
- * pulls the last changes, the records that live in memory, and has a whole checkpoint.
+ * pulls the last changes, the records that live in memory, and has a whole checkpoint. Number and digest of all that
+ * was sent are kept up to date with every change, and told at the end.
  */
 import type { SnapshotDescriptor } from "../raft/index.ts";
 import type { TableRow } from "./generation.ts";
+import { type RowsCheck, RowsDigest } from "./rows-digest.ts";
 import type { Store } from "./store.ts";
 
+type Place = readonly [table: string, key: string];
+
 export type TransferStep =
-  | { readonly type: "records"; readonly after: readonly [table: string, key: string] }
+  | {
+      readonly type: "records";
+      readonly after: Place;
+      /** What the receiver has from an earlier beginning, from there on: not sent again if it is the same here. */
+      readonly held?: RowsCheck & { readonly through: Place };
+    }
   /** What checkpoints have changed since the last time. */
   | { readonly type: "changes" }
   /** The same, and from now on no checkpoint for a while. */
@@ -20,6 +29,8 @@ export type TransferStep =
 export interface TransferRequest {
   /** Chosen by the receiver. */
   readonly transfer: string;
+  /** Counts its requests: one that is repeated gets the same answer again, because the first may have been lost. */
+  readonly nth: number;
   readonly step: TransferStep;
 }
 
@@ -29,8 +40,12 @@ export type TransferAnswer =
       readonly rows: readonly TableRow[];
       /** Nothing follows. */
       readonly done: boolean;
+      /** What the receiver holds there is what stands here. */
+      readonly same?: true;
       /** With `pin`, if it holds: what the tables are now. */
       readonly snapshot?: SnapshotDescriptor;
+      /** With the last rows: of all records, of all live rows, of all arrivals. */
+      readonly check?: RowsCheck;
     }
   /** Not known here (any more), or no longer standing still: begin again, or pin again. */
   | { readonly type: "unknown" | "moved" };
@@ -46,9 +61,17 @@ const SILENT_MS = 1_000;
 
 interface Transfer {
   readonly id: string;
-  readonly changes: Map<string, readonly [table: string, key: string]>;
+  readonly changes: Map<string, Place>;
+  /** Records up to here are with the receiver, or among the changes; all of them once it is undefined. */
+  after: Place | undefined;
+  /** Of the records up to there, as they stand here. */
+  readonly records: RowsDigest;
+  /** Of the live rows or arrivals sent so far. */
+  numbered: RowsDigest;
   askedAt: number;
   pinnedAt: number | undefined;
+  /** The newest request, and what it was answered with. */
+  answered: { readonly nth: number; readonly answer: TransferAnswer } | undefined;
 }
 
 export class Sending {
@@ -86,9 +109,14 @@ export class Sending {
     return this.#transfers.size > 0;
   }
 
-  /** A checkpoint has given this record another row, or none. */
-  changed(table: string, key: string): void {
+  /** A checkpoint is about to give this record another row, or none. */
+  changing(table: string, key: string, body: string | null): void {
     for (const [peer, transfer] of this.#transfers) {
+      // The rest has still to be sent, as it stands by then.
+      if (transfer.after !== undefined && isBehind([table, key], transfer.after)) continue;
+      const before = this.#store.tables.generation.record(table, key);
+      if (before !== undefined) transfer.records.remove(["records", table, key, before]);
+      if (body !== null) transfer.records.add(["records", table, key, body]);
       transfer.changes.set(`${table}\n${key}`, [table, key]);
       if (transfer.changes.size > CHANGES_MAX) this.#transfers.delete(peer);
     }
@@ -99,21 +127,31 @@ export class Sending {
     for (const transfer of this.#transfers.values()) transfer.pinnedAt = undefined;
   }
 
-  answer(peer: string, { transfer: id, step }: TransferRequest, now: number): TransferAnswer {
+  answer(peer: string, { transfer: id, nth, step }: TransferRequest, now: number): TransferAnswer {
     this.#forget(now);
-    const { generation } = this.#store.tables;
     let transfer = this.#transfers.get(peer);
     if (transfer?.id !== id) {
       const begins = step.type === "records" && step.after[0] === "";
       if (!begins) return { type: "unknown" };
-      transfer = { id, changes: new Map(), askedAt: now, pinnedAt: undefined };
+      transfer = begun(id, now);
       this.#transfers.set(peer, transfer);
     }
     transfer.askedAt = now;
     if (this.#offered.has(peer)) this.#offered.set(peer, now);
+    const { answered } = transfer;
+    if (answered !== undefined && nth <= answered.nth) {
+      return nth === answered.nth ? answered.answer : { type: "unknown" };
+    }
+    const answer = this.#answer(peer, transfer, step, now);
+    transfer.answered = { nth, answer };
+    return answer;
+  }
+
+  #answer(peer: string, transfer: Transfer, step: TransferStep, now: number): TransferAnswer {
+    const { generation } = this.#store.tables;
     switch (step.type) {
       case "records":
-        return chunk(generation.recordsAfter(step.after, CHUNK_CHARACTERS));
+        return this.#records(transfer, step);
       case "changes":
       case "pin": {
         const rows = this.#changes(transfer);
@@ -121,22 +159,47 @@ export class Sending {
         const { checkpoint } = this.#store;
         if (step.type === "changes" || !done || checkpoint === undefined) return { type: "rows", rows, done };
         transfer.pinnedAt = now;
-        return { type: "rows", rows, done, snapshot: checkpoint };
+        return { type: "rows", rows, done, snapshot: checkpoint, check: transfer.records.check };
       }
       case "live":
       case "arrivals": {
         if (transfer.pinnedAt === undefined) return { type: "moved" };
-        return chunk(
+        if (step.after === 0) transfer.numbered = new RowsDigest();
+        const rows =
           step.type === "live"
             ? generation.liveAfter(step.after, CHUNK_CHARACTERS)
-            : generation.arrivalsAfter(step.after, CHUNK_CHARACTERS),
-        );
+            : generation.arrivalsAfter(step.after, CHUNK_CHARACTERS);
+        transfer.numbered.join(RowsDigest.of(rows));
+        if (rows.length > 0) return { type: "rows", rows, done: false };
+        return { type: "rows", rows, done: true, check: transfer.numbered.check };
       }
       case "end":
         this.#transfers.delete(peer);
         this.#end(peer, step.result);
         return { type: "rows", rows: [], done: true };
     }
+  }
+
+  #records(
+    transfer: Transfer,
+    { after, held }: Extract<TransferStep, { readonly type: "records" }>,
+  ): TransferAnswer {
+    const { generation } = this.#store.tables;
+    const rows = generation.recordsAfter(after, CHUNK_CHARACTERS);
+    if (held !== undefined) {
+      const theirs = rows.filter(([, table, key]) => !isBehind([table, key], held.through));
+      const digest = RowsDigest.of(theirs);
+      // Where the chunk ends before what they hold does, it cannot be the same.
+      if (digest.equals(held)) {
+        transfer.records.join(digest);
+        transfer.after = held.through;
+        return { type: "rows", rows: [], done: false, same: true };
+      }
+    }
+    transfer.records.join(RowsDigest.of(rows));
+    const last = rows.at(-1);
+    transfer.after = last && [last[1], last[2]];
+    return { type: "rows", rows, done: last === undefined };
   }
 
   #end(peer: string, result: "delivered" | "failed"): void {
@@ -165,6 +228,36 @@ export class Sending {
   }
 }
 
-function chunk(rows: readonly TableRow[]): TransferAnswer {
-  return { type: "rows", rows, done: rows.length === 0 };
+function begun(id: string, now: number): Transfer {
+  return {
+    id,
+    changes: new Map(),
+    after: ["", ""],
+    records: new RowsDigest(),
+    numbered: new RowsDigest(),
+    askedAt: now,
+    pinnedAt: undefined,
+    answered: undefined,
+  };
+}
+
+/** In the order in which SQLite keeps keys, which is that of their UTF-8. */
+function isBehind(one: Place, other: Place): boolean {
+  const byTable = compareUtf8(one[0], other[0]);
+  return (byTable === 0 ? compareUtf8(one[1], other[1]) : byTable) > 0;
+}
+
+function compareUtf8(one: string, other: string): number {
+  const length = Math.min(one.length, other.length);
+  for (let at = 0; at < length; at++) {
+    const [a, b] = [one.charCodeAt(at), other.charCodeAt(at)];
+    if (a !== b) return rank(a) - rank(b);
+  }
+  return one.length - other.length;
+}
+
+/** Surrogates stand for characters behind all that one UTF-16 unit can say. */
+function rank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Command } from "../coordinator/commands.ts";
-import type { RecordKey } from "../coordinator/records.ts";
+import type { RecordKey } from "../coordinator/tables.ts";
 import type {
   HardState,
   LogIndex,
@@ -17,7 +17,7 @@ import type {
 } from "../raft/index.ts";
 import type { Founding } from "./birth.ts";
 import { checkVersion, FORMAT_VERSION } from "./codec.ts";
-import { Generation, type TableRow } from "./generation.ts";
+import { Generation } from "./generation.ts";
 import { StoredLog } from "./stored-log.ts";
 import { Tables } from "./tables.ts";
 
@@ -104,8 +104,9 @@ export class Store {
    * used any more.
    */
   leave(former: Omit<StateValues["former"], "v">): void {
+    const staged = this.stage();
     this.#storage.transactionSync(() => {
-      this.#staged?.drop();
+      staged.drop();
       new Generation(this.#sql, this.#generation).drop();
       this.#sql.exec("DELETE FROM log");
       this.#sql.exec("DELETE FROM state WHERE key <> 'fault'");
@@ -181,12 +182,12 @@ export class Store {
   writeCheckpoint(
     snapshot: SnapshotDescriptor,
     changed: readonly RecordKey[],
-    stored?: (table: string, key: string) => void,
+    storing?: (table: string, key: string, body: string | null) => void,
   ): void {
     const { last, configuration } = snapshot;
     const checkpoint = { generation: this.#generation, ...last, configuration };
     this.#storage.transactionSync(() => {
-      this.rowsWritten += this.tables.write(changed, stored);
+      this.rowsWritten += this.tables.write(changed, storing);
       this.setState("checkpoint", checkpoint);
     });
     this.#checkpoint = { v: FORMAT_VERSION, ...checkpoint };
@@ -207,21 +208,17 @@ export class Store {
     return this.log.firstIndex - firstIndex;
   }
 
-  /** A new, empty generation, for another replica's tables. One that was left unfinished is thrown away. */
+  /** A generation for another replica's tables, with what an earlier attempt, also of an instance before, has left there. */
   stage(): Generation {
-    const number = this.#generation + 1;
-    return this.#storage.transactionSync(() => {
-      new Generation(this.#sql, number).drop();
-      this.#staged = new Generation(this.#sql, number);
-      return this.#staged;
-    });
+    this.#staged ??= this.#storage.transactionSync(() => new Generation(this.#sql, this.#generation + 1));
+    return this.#staged;
   }
 
-  /** Nothing happens if another one was begun meanwhile. */
-  putStaged(generation: Generation, rows: readonly TableRow[]): void {
+  /** Changes what is staged, in one step. Nothing happens if it is not wanted any more. */
+  fillStaged(generation: Generation, fill: () => number): void {
     if (generation !== this.#staged) return;
     this.#storage.transactionSync(() => {
-      for (const row of rows) this.rowsWritten += generation.put(row);
+      this.rowsWritten += fill();
     });
   }
 
@@ -230,13 +227,6 @@ export class Store {
     const staged = this.#staged;
     this.#staged = undefined;
     if (staged) this.#storage.transactionSync(() => staged.drop());
-  }
-
-  /** What stands in memory while in use is pulled anew as a whole. */
-  clearStaged(): void {
-    this.#storage.transactionSync(() => {
-      this.rowsWritten += this.#staged?.clearLive() ?? 0;
-    });
   }
 
   /** The staged tables take the place of those in use, and of the log. */

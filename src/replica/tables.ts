@@ -5,15 +5,8 @@
  * The tables carry a generation, so that another replica's can be taken in beside them and put in their place at once.
  */
 import { hasEnded } from "../coordinator/attempts.ts";
-import type {
-  Arrival,
-  ArrivalPlace,
-  RecordKey,
-  Records,
-  RecordTypes,
-  Table,
-  TaskRecord,
-} from "../coordinator/records.ts";
+import type { TaskRecord } from "../coordinator/records.ts";
+import type { Arrival, ArrivalPlace, RecordKey, Records, RecordTypes, Table } from "../coordinator/tables.ts";
 import { Arrivals } from "./arrivals.ts";
 import { checkVersion } from "./codec.ts";
 import { Generation } from "./generation.ts";
@@ -94,16 +87,19 @@ export class Tables implements Records {
   }
 
   /**
-   * Writes what changed since the last call, inside a transaction of the caller's. `changed` names all of it; `stored`
-   * is told of each record that got a row of its own, or lost it. Returns the rows written.
+   * Writes what changed since the last call, inside a transaction of the caller's. `changed` names all of it; `storing`
+   * is told of each record before it gets a row of its own, or loses it. Returns the rows written.
    */
-  write(changed: readonly RecordKey[], stored: (table: Table, key: string) => void = () => {}): number {
+  write(
+    changed: readonly RecordKey[],
+    storing: (table: Table, key: string, body: string | null) => void = () => {},
+  ): number {
     let rows = this.#live.write(changed);
     for (const [table, records] of this.#fresh) {
       for (const [key, record] of records) {
         const body = record === null ? null : JSON.stringify(record);
+        storing(table, key, body);
         rows += this.generation.put(["records", table, key, body]);
-        stored(table, key);
       }
     }
     this.#fresh.clear();

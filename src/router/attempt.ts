@@ -1,5 +1,5 @@
 /** One call to one replica, and what its answer means for whoever forwards. */
-import type { Refused } from "../coordinator/commands.ts";
+import type { Refused } from "../coordinator/outcomes.ts";
 import type { Declined, ReplicaName } from "../replica/rpc.ts";
 import type { Transport } from "./transport.ts";
 

@@ -1,7 +1,7 @@
 /** A lease as its holder receives it: the one way that input and blinding leave the system. */
 import { renderTime } from "../api/render.ts";
 import type { LeaseOffer } from "../api/workers.ts";
-import type { LeaseGrant } from "../coordinator/commands.ts";
+import type { LeaseGrant } from "../coordinator/outcomes.ts";
 import { taskContext } from "../proofs/context.ts";
 import { circuitsOf } from "../proofs/index.ts";
 

@@ -1,19 +1,14 @@
 /** Steps that several routes begin with. */
 import { idempotencyKey, WAIT_S_MAX } from "../api/fields.ts";
 import { type Problem, problem } from "../api/problem.ts";
-import { validate } from "../api/validation.ts";
-import type { ClientKey, Command, Outcome, RefusalCode, Refused } from "../coordinator/commands.ts";
+import { header, validate } from "../api/validation.ts";
+import type { ClientKey, Command, CommandBody } from "../coordinator/commands.ts";
+import type { Outcome, RefusalCode, Refused } from "../coordinator/outcomes.ts";
 import { versionOf } from "../coordinator/versions.ts";
 import type { Answer } from "../replica/rpc.ts";
 import { STREAM_HEADER } from "./attempt.ts";
 import type { RequestContext } from "./context.ts";
 import { sha256Hex } from "./digest.ts";
-
-export type CommandBody = Command extends infer Each
-  ? Each extends Command
-    ? Omit<Each, "v" | "id">
-    : never
-  : never;
 
 /** A command with its id, made once: the router's own repeats carry the same one. */
 export function command(body: CommandBody): Command {
@@ -26,13 +21,10 @@ export type Keyed =
 
 /** The idempotency key of a creating POST, scoped by token and route. */
 export async function clientKey(context: RequestContext, route: string, bytes: Uint8Array): Promise<Keyed> {
-  const header = context.request.headers.get("idempotency-key");
-  if (header === null) return { ok: true };
-  const key = validate(idempotencyKey, header);
-  if (!key.ok) {
-    const detail = key.problem.detail.replace("the body", "the header Idempotency-Key");
-    return { ok: false, problem: problem("invalid-request", detail) };
-  }
+  const given = context.request.headers.get("idempotency-key");
+  if (given === null) return { ok: true };
+  const key = validate(idempotencyKey, given, header("Idempotency-Key"));
+  if (!key.ok) return key;
   const scope = `${context.token} ${route}`;
   return { ok: true, client_key: { scope, key: key.value, digest: await sha256Hex(bytes) } };
 }

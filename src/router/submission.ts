@@ -1,9 +1,9 @@
 /** From what a client sends to a task with its statement, which is computed here, once. */
 import type { z } from "zod";
 import type { Configuration } from "../api/configuration.ts";
-import { type FieldError, problem } from "../api/problem.ts";
+import { type FieldError, problem, type Result } from "../api/problem.ts";
 import type { submissionOptions } from "../api/tasks.ts";
-import { invalid, type Validated } from "../api/validation.ts";
+import { invalid } from "../api/validation.ts";
 import type { SubmitTask } from "../coordinator/commands.ts";
 import {
   type CanonicalInput,
@@ -13,7 +13,6 @@ import {
   type Statement,
   type Steps,
 } from "../proofs/index.ts";
-import type { Result } from "./cluster.ts";
 import { canonicalJson, sha256Hex } from "./digest.ts";
 import { type Computed, statements } from "./gate.ts";
 import { present } from "./requests.ts";
@@ -54,8 +53,8 @@ function neverInTime({ deadline, delay_ms = 0 }: Options): FieldError | undefine
 
 export function wanted(
   circuit: Circuit,
-  input: Validated<unknown>,
-  options: Validated<Options>,
+  input: Result<unknown>,
+  options: Result<Options>,
   at = "",
 ): Result<Wanted> {
   if (!input.ok || !options.ok) {

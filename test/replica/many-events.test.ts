@@ -4,7 +4,7 @@
  */
 import { expect, test } from "vitest";
 import type { FeedReader } from "../../src/coordinator/index.ts";
-import type { Table } from "../../src/coordinator/records.ts";
+import type { Table } from "../../src/coordinator/tables.ts";
 import type { QueryAnswers } from "../../src/replica/rpc.ts";
 import { Store } from "../../src/replica/store.ts";
 import { Machine, putOperation } from "../coordinator/machine.ts";

@@ -7,12 +7,14 @@
  * - **Invocations.** Whatever an event starts, timers included, belongs to it, and so do the calls made there.
  * - **Stubs.** Calls on one stub arrive in the order in which they were made; a stub that threw stays broken.
  *
- * Storage is SQLite in memory and outlives its instances. A crash loses nothing that was written: that the platform
- * keeps its promise about writes is not what is tested here.
+ * Storage is SQLite in memory and outlives its instances. What an instance that is destroyed had written stays, unless a
+ * {@link Platform.strike} ends it: then what was not flushed may be lost, all of it, as when a process is killed. That
+ * the platform keeps its promise about what was flushed is not what is tested here.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { PeerAnswer, PeerBody, PeerMessage } from "../../src/replica/codec.ts";
+import { stepping } from "../support/steps.ts";
 import { VirtualTime } from "./time.ts";
 
 export interface Durable {
@@ -34,9 +36,19 @@ export class Disk {
   readonly database = new DatabaseSync(":memory:");
   /** At most one; it outlives instances like all that is stored. */
   alarm: number | undefined;
+  /** Whether what is written counts only once it is flushed; if not, at once. */
+  readonly #gated: boolean;
   readonly #statements = new Map<string, StatementSync>();
+  #unflushed = false;
+  #depth = 0;
+  #losing = false;
+
+  constructor(gated = false) {
+    this.#gated = gated;
+  }
 
   exec(query: string, bindings: readonly SqlValue[]): { rows: unknown[]; changes: number } {
+    if (!query.startsWith("SELECT")) this.#begin();
     let statement = this.#statements.get(query);
     if (!statement) {
       statement = this.database.prepare(query);
@@ -47,15 +59,42 @@ export class Disk {
   }
 
   transaction<Result>(work: () => Result): Result {
-    this.database.exec("BEGIN");
+    this.#begin();
+    const name = `level_${this.#depth++}`;
+    this.database.exec(`SAVEPOINT ${name}`);
     try {
       const result = work();
-      this.database.exec("COMMIT");
+      this.database.exec(`RELEASE ${name}`);
       return result;
     } catch (error) {
-      this.database.exec("ROLLBACK");
+      this.database.exec(`ROLLBACK TO ${name}`);
+      this.database.exec(`RELEASE ${name}`);
       throw error;
+    } finally {
+      this.#depth--;
+      if (this.#losing) this.lose();
     }
+  }
+
+  /** What was written so far will be there, whatever happens. */
+  flush(): void {
+    if (!this.#unflushed || this.#depth > 0) return;
+    this.database.exec("COMMIT");
+    this.#unflushed = false;
+  }
+
+  /** What was not flushed is gone. */
+  lose(): void {
+    this.#losing = this.#depth > 0;
+    if (this.#losing || !this.#unflushed) return;
+    this.database.exec("ROLLBACK");
+    this.#unflushed = false;
+  }
+
+  #begin(): void {
+    if (!this.#gated || this.#unflushed) return;
+    this.database.exec("BEGIN");
+    this.#unflushed = true;
   }
 }
 
@@ -105,12 +144,15 @@ export class Instance {
     this.#object ??= this.#platform.create(
       {
         id: { name: `${this.#platform.cluster}/${this.name}` },
-        storage: {
-          ...storageOn(this.disk, (write) => this.#touched(write)),
-          sync: () => this.flushed,
-          setAlarm: async (at) => this.#setAlarm(at),
-          deleteAlarm: async () => this.#setAlarm(undefined),
-        },
+        storage: stepping(
+          {
+            ...storageOn(this.disk, (write) => this.#touched(write)),
+            sync: () => this.flushed,
+            setAlarm: async (at) => this.#setAlarm(at),
+            deleteAlarm: async () => this.#setAlarm(undefined),
+          },
+          (step) => this.#reached(step),
+        ),
         abort: () => this.destroy(),
         getWebSockets: () => [],
         acceptWebSocket: () => {
@@ -149,6 +191,15 @@ export class Instance {
     this.destroyed = true;
   }
 
+  #reached(step: string): void {
+    const end = this.destroyed || this.superseded ? undefined : this.#platform.strike(this, step);
+    if (end === undefined) return;
+    if (end === "killed") this.#platform.kill();
+    else this.destroy();
+    if (end === "aborted, unflushed") this.disk.lose();
+    throw new Error(`${this.name}: ${end} at: ${step}`);
+  }
+
   #touched(write: boolean): void {
     if (this.destroyed || this.superseded) {
       this.destroy();
@@ -164,7 +215,10 @@ export class Instance {
     const done = new Promise<void>((resolve, reject) => {
       time.arrive(flush_ms, this.name, () => {
         if (this.#flush === flush) this.#flush = undefined;
-        if (!this.#platform.failFlush(this)) return resolve();
+        if (!this.#platform.failFlush(this)) {
+          this.disk.flush();
+          return resolve();
+        }
         reject(new Error(`${this.name}: the flush failed`));
       });
     });
@@ -222,7 +276,14 @@ export class Call {
   /** The response arrives now. */
   answer(): void {
     if (!this.#response) throw new Error(`${this.path} to ${this.to} was answered before it arrived`);
-    this.#response.then(this.#answered.resolve, this.#answered.reject);
+    const arrived = this.path === "/peer" ? this.#response : this.#response.then((one) => this.#garbled(one));
+    arrived.then(this.#answered.resolve, this.#answered.reject);
+  }
+
+  async #garbled(response: Response): Promise<Response> {
+    const text = await response.clone().text();
+    const garbled = this.#platform.garble(this, text);
+    return garbled === text ? response : new Response(garbled);
   }
 
   /** Another response than its own arrives now. */
@@ -254,6 +315,14 @@ export class Platform {
   /** What becomes of the response, once the call has arrived. */
   fateOfAnswer: (call: Call) => Exclude<Fate, "kept"> = () => "arrives";
   failFlush: (instance: Instance) => boolean = () => false;
+  /**
+   * Whether an instance ends where it stands, in the midst of what it gives its storage: alone, with what it had
+   * written or without what of it was not flushed; or with all others, whose process it is.
+   */
+  strike: (instance: Instance, step: string) => "aborted" | "aborted, unflushed" | "killed" | undefined =
+    () => undefined;
+  /** What is made of a response beside the protocol on its way. */
+  garble: (call: Call, text: string) => string = (_, text) => text;
   /** Sees every call when it is made, and every answer when it arrives. */
   watch: (call: Call) => void = () => {};
   watchAnswer: (call: Call, messages: readonly PeerMessage[]) => void = () => {};
@@ -273,7 +342,7 @@ export class Platform {
   instance(name: string): Instance {
     const known = this.#instances.get(name);
     if (known && !known.destroyed) return known;
-    const instance = new Instance(this, name, known?.disk ?? new Disk());
+    const instance = new Instance(this, name, known?.disk ?? new Disk(true));
     this.#instances.set(name, instance);
     return instance;
   }
@@ -286,10 +355,18 @@ export class Platform {
     return old;
   }
 
+  /** `kill -9`: every instance ends, and what was not flushed is lost. */
+  kill(): void {
+    for (const instance of this.#instances.values()) {
+      instance.destroy();
+      instance.disk.lose();
+    }
+  }
+
   /** The object's storage is gone. */
   wipe(name: string): void {
     this.instance(name).destroy();
-    this.#instances.set(name, new Instance(this, name, new Disk()));
+    this.#instances.set(name, new Instance(this, name, new Disk(true)));
   }
 
   /** An instant that an object asked for has come. */

@@ -5,6 +5,7 @@ import { EVENT, Group, NAMES } from "./harness.ts";
 
 const SLEEP_AFTER_MS = 1_000;
 const LEASE_MS = 4_000;
+const DETECTION_MS = 3_000;
 const HOUR = 3_600_000;
 let group: Group;
 
@@ -15,6 +16,7 @@ async function awake(variables: Readonly<Record<string, string>> = {}): Promise<
     variables: {
       SLEEP_AFTER_MS: String(SLEEP_AFTER_MS),
       LEASE_MS: String(LEASE_MS),
+      PARTITION_DETECTION_MS: String(DETECTION_MS),
       BENCH: "on",
       ...variables,
     },
@@ -140,6 +142,37 @@ describe("a group with nothing to do", () => {
         raft: { asleep: true, leader_id: leader, partition_state: "healthy" },
       });
     }
+  });
+
+  test("misses nobody in its metrics, which say that it sleeps, in memory and after it left it", async () => {
+    await awake();
+    const [lost, ...others] = group.followers;
+    const metric = async (name: string, metric: string): Promise<number> => {
+      const { result } = await group.time.outcome(
+        group.call<{ result: string }>(name, "/observe", { what: "metrics" }),
+      );
+      return Number(new RegExp(`^${metric}(?:\\{.*\\})? (\\d+)$`, "m").exec(result)?.[1]);
+    };
+    expect(await metric(group.leader, "consensus_asleep")).toBe(0);
+    expect(await metric(group.leader, "cluster_healthy_nodes")).toBe(3);
+    await group.time.pass(HOUR);
+    for (const name of NAMES) expect([name, await metric(name, "consensus_asleep")]).toEqual([name, 1]);
+    expect(await metric(group.leader, "cluster_healthy_nodes")).toBe(3);
+    evict(...NAMES);
+    for (const name of NAMES) {
+      expect([name, await metric(name, "cluster_healthy_nodes")]).toEqual([name, 3]);
+      expect([name, await metric(name, "consensus_partition_state")]).toEqual([name, 0]);
+    }
+    // Whoever was missed before all fell asleep is missed in their sleep.
+    await group.apply(EVENT);
+    await group.fault(lost, "stop");
+    for (let waited = 0; waited <= DETECTION_MS; waited += SLEEP_AFTER_MS / 2) {
+      await group.apply(EVENT);
+      await group.time.pass(SLEEP_AFTER_MS / 2);
+    }
+    await group.time.pass(4 * SLEEP_AFTER_MS);
+    expect(await metric(group.leader, "consensus_asleep")).toBe(1);
+    expect(await metric(group.leader, "cluster_healthy_nodes")).toBe(1 + others.length);
   });
 });
 

@@ -3,10 +3,9 @@
  * sides, and through losses and restarts in the middle of it. What it has at the end are the leader's records.
  */
 import { afterEach, describe, expect, test } from "vitest";
-import type { TableRow } from "../../src/replica/generation.ts";
 import type { ProposeAnswer } from "../../src/replica/proposals.ts";
+import { differences, recordsOf } from "../support/records.ts";
 import { type Body, Group, NAMES, rowsOf } from "./harness.ts";
-import type { Disk } from "./platform.ts";
 
 let group: Group;
 afterEach(() => group.release());
@@ -47,35 +46,8 @@ async function applyMany(from: number, count: number): Promise<void> {
   }
 }
 
-/** The records of a replica as of its checkpoint, whatever rows they stand in. */
-function recordsOf(disk: Disk): ReadonlyMap<string, string> {
-  const state = disk.exec("SELECT body FROM state WHERE key = 'checkpoint'", []).rows as { body: string }[];
-  const { generation } = JSON.parse(state[0]?.body ?? "") as { generation: number };
-  const records = new Map<string, string>();
-  const cold = disk.exec(`SELECT tbl, key, body FROM records_${generation}`, []).rows;
-  for (const { tbl, key, body: text } of cold as { tbl: string; key: string; body: string }[]) {
-    records.set(`${tbl} ${key}`, text);
-  }
-  const live = disk.exec(`SELECT body FROM live_${generation} ORDER BY number`, []).rows as {
-    body: string;
-  }[];
-  const living = new Map<string, string>();
-  for (const { body: text } of live) {
-    for (const [table, key, record] of (JSON.parse(text) as { entries: [string, string, unknown][] })
-      .entries) {
-      if (record === null) living.delete(`${table} ${key}`);
-      else living.set(`${table} ${key}`, JSON.stringify(record));
-    }
-  }
-  for (const [id, text] of living) records.set(id, text);
-  const arrivals = disk.exec(`SELECT body FROM arrivals_${generation} ORDER BY number`, []).rows;
-  const order = (arrivals as { body: string }[]).flatMap(
-    ({ body: text }) => (JSON.parse(text) as { tasks: TableRow[] }).tasks,
-  );
-  return records.set("arrivals", JSON.stringify(order));
-}
-
 const diskOf = (name: string) => group.platform.instance(name).disk;
+const recordsAt = (name: string) => recordsOf((query) => diskOf(name).exec(query, []).rows);
 
 async function checkpoint(name: string): Promise<number> {
   const { result } = await group.time.outcome(
@@ -90,12 +62,8 @@ async function expectEqualRecords(): Promise<void> {
   const indexes = [];
   for (const name of NAMES) indexes.push(await checkpoint(name));
   expect(new Set(indexes).size, String(indexes)).toBe(1);
-  const leaders = recordsOf(diskOf(group.leader));
-  for (const name of NAMES) {
-    const others = recordsOf(diskOf(name));
-    expect(Array.from(others.keys()).sort()).toEqual(Array.from(leaders.keys()).sort());
-    for (const [id, text] of leaders) expect(others.get(id), `${id} at ${name}`).toBe(text);
-  }
+  const leaders = recordsAt(group.leader);
+  for (const name of NAMES) expect(differences(leaders, recordsAt(name)), `at ${name}`).toEqual([]);
 }
 
 describe("a replica that was away while the log was cut three times", () => {
@@ -142,6 +110,47 @@ test("who waits at a replica for what a snapshot brings need not wait for the ne
   expect(group.logs.some((line) => line.includes("snapshot: taken in"))).toBe(true);
 });
 
+describe("what arrives of a snapshot otherwise than it was sent", () => {
+  const WAYS: readonly { readonly what: string; readonly garble: (text: string) => string }[] = [
+    { what: "a record with another text", garble: (text) => text.replace("yyyyyyyy", "yyyyzyyy") },
+    {
+      what: "a record under another key",
+      garble: (text) => text.replace('"records","events","1', '"records","events","7'),
+    },
+    { what: "a live record with another text", garble: (text) => text.replace("content-7", "content-5") },
+    {
+      what: "a place among the arrivals less",
+      garble: (text) => text.replace(/\[\d+,\\"task-9\d\\"\],/, ""),
+    },
+  ];
+  for (const { what, garble } of WAYS) {
+    test(`is refused and reported, and the transfer begins anew: ${what}`, async () => {
+      group = await Group.founded({ variables: SMALL });
+      const { platform, logs } = group;
+      const [away] = group.followers;
+      await group.fault(away, "stop");
+      await applyMany(0, 300);
+      let garbled = 0;
+      platform.garble = ({ path, to }, text) => {
+        if (path !== "/peer/transfer" || to !== group.leader || garbled > 0) return text;
+        const other = garble(text);
+        if (other !== text) garbled++;
+        return other;
+      };
+      await group.fault(away, "start");
+      await group.time.until("a snapshot was taken in", 20_000, () =>
+        logs.some((line) => line.includes("snapshot: taken in")),
+      );
+      expect(garbled).toBe(1);
+      const refusals = logs.filter((line) => /snapshot: from \S+ refused: .* rows with digest/.test(line));
+      expect(refusals).toHaveLength(1);
+      const [, kept] = /taken in index=\d+ rows=\d+ kept=(\d+)/.exec(logs.join("\n")) ?? [];
+      expect(Number(kept)).toBeGreaterThan(50);
+      await expectEqualRecords();
+    });
+  }
+});
+
 describe("whatever happens to anybody while a snapshot is taken in", () => {
   for (const seed of [1, 2, 3, 4]) {
     test(`nothing acknowledged is lost, and all end with the same records (seed ${seed})`, async () => {
@@ -175,7 +184,7 @@ describe("whatever happens to anybody while a snapshot is taken in", () => {
       await time.pass(3_000);
       stop();
       await expectEqualRecords();
-      const events = recordsOf(diskOf(group.leader));
+      const events = recordsAt(group.leader);
       for (const seq of acknowledged) expect(events.has(`events ${seq}`), `event ${seq}`).toBe(true);
       expect(acknowledged.size).toBeGreaterThan(50);
     });

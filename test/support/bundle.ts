@@ -1,8 +1,11 @@
-/** Modules as one file each, as they would be deployed or loaded by a page: built once per process. */
-import { basename } from "node:path";
+/** Modules as one file each, as they would be deployed or loaded by a page. */
+import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { build, type Format } from "esbuild";
+import { BUNDLES } from "./bundles.ts";
 
-const bundles = new Map<string, Promise<string>>();
+const WORKER = new URL("../../src/worker.ts", import.meta.url);
 
 export interface WorkerBundle {
   readonly code: string;
@@ -10,29 +13,55 @@ export interface WorkerBundle {
   readonly wasm: Readonly<Record<string, Uint8Array>>;
 }
 
-let worker: Promise<WorkerBundle> | undefined;
+const workers = new Map<string, Promise<WorkerBundle>>();
 
-/** The Worker. */
-export function bundleWorker(): Promise<WorkerBundle> {
-  worker ??= bundledWorker();
-  return worker;
+/**
+ * The Worker, or one made around it: built once per process. Where a run of tests has a directory for it, the Worker is
+ * built once in all of its processes.
+ */
+export function bundleWorker({ pathname }: URL = WORKER): Promise<WorkerBundle> {
+  const known = workers.get(pathname) ?? bundledWorker(pathname);
+  workers.set(pathname, known);
+  return known;
 }
 
-async function bundledWorker(): Promise<WorkerBundle> {
-  const { pathname } = new URL("../../src/worker.ts", import.meta.url);
-  const { outputFiles } = await build({
-    ...options("esm"),
-    entryPoints: [pathname],
-    loader: { ".wasm": "copy" },
-    assetNames: "[name]",
-    outdir: "/",
-  });
-  const code = outputFiles.find(({ path }) => path.endsWith(".js"));
-  if (!code) throw new Error(`esbuild made no output for ${pathname}`);
-  const others = outputFiles.filter((file) => file !== code);
+async function bundledWorker(entry: string): Promise<WorkerBundle> {
+  const shared = entry === WORKER.pathname ? process.env[BUNDLES] : undefined;
+  const made = shared === undefined ? undefined : await read(join(shared, "worker"));
+  if (made !== undefined) return made;
+  const scratch = await mkdtemp(join(shared ?? tmpdir(), "troika-bundle-"));
+  try {
+    const outdir = join(scratch, "worker");
+    await mkdir(outdir);
+    await build({
+      ...options("esm"),
+      entryPoints: [entry],
+      loader: { ".wasm": "copy" },
+      assetNames: "[name]",
+      outdir,
+    });
+    const bundle = await read(outdir);
+    if (bundle === undefined) throw new Error(`esbuild made no output for ${entry}`);
+    // Whole or not at all. Somebody may have been faster: then theirs stays.
+    if (shared !== undefined) await rename(outdir, join(shared, "worker")).catch(() => undefined);
+    return bundle;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function read(directory: string): Promise<WorkerBundle | undefined> {
+  const names = await readdir(directory).catch(() => []);
+  const script = names.find((name) => name.endsWith(".js"));
+  if (script === undefined) return undefined;
+  const others = names.filter((name) => name !== script);
   return {
-    code: code.text,
-    wasm: Object.fromEntries(others.map(({ path, contents }) => [basename(path), contents])),
+    code: await readFile(join(directory, script), "utf8"),
+    wasm: Object.fromEntries(
+      await Promise.all(
+        others.map(async (name) => [name, new Uint8Array(await readFile(join(directory, name)))] as const),
+      ),
+    ),
   };
 }
 
@@ -43,26 +72,19 @@ function options(format: Format) {
     target: "es2024",
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*"],
-    write: false as const,
     logLevel: "silent" as const,
   };
 }
 
 /** `iife` is for a page: what the module exports becomes the global `bundled`. */
-export function bundle({ pathname }: URL, format: Format): Promise<string> {
-  const name = `${format} ${pathname}`;
-  const known = bundles.get(name) ?? bundled(pathname, format);
-  bundles.set(name, known);
-  return known;
-}
-
-async function bundled(entry: string, format: Format): Promise<string> {
+export async function bundle({ pathname }: URL, format: Format): Promise<string> {
   const { outputFiles } = await build({
     ...options(format),
-    entryPoints: [entry],
+    entryPoints: [pathname],
+    write: false,
     ...(format === "iife" && { globalName: "bundled" }),
   });
   const [file] = outputFiles;
-  if (!file) throw new Error(`esbuild made no output for ${entry}`);
+  if (!file) throw new Error(`esbuild made no output for ${pathname}`);
   return file.text;
 }

@@ -1,5 +1,4 @@
 /** What the routes of provers say of themselves. */
-import { taskParameters } from "../../api/tasks.ts";
 import {
   draining,
   heartbeat,
@@ -12,6 +11,7 @@ import {
   workerAnswer,
   workerList,
   workerListParameters,
+  workerParameters,
 } from "../../api/workers.ts";
 import { type Declaration, READ_PROBLEMS, WRITE_PROBLEMS } from "../declaration.ts";
 
@@ -44,7 +44,7 @@ export const getWorker: Declaration = {
   id: "getWorker",
   tag: "Provers",
   summary: "Look at a worker",
-  query: taskParameters.pick({ consistency: true }),
+  query: workerParameters,
   answers: { 200: { is: "The worker as it stands.", body: workerAnswer, headers: READ_HEADERS } },
   problems: ["worker-unknown", ...READ_PROBLEMS],
 };

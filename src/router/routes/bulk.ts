@@ -5,12 +5,11 @@
  */
 
 import type { z } from "zod";
-import { type Problem, problem } from "../../api/problem.ts";
+import { type Problem, problem, type Result } from "../../api/problem.ts";
 import { BULK_TASKS_MAX, bulkRequest } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
 import type { TaskFilter } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
-import type { Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/tasks.ts";
 import { command, expectOutcome, present, refusal } from "../requests.ts";

@@ -1,10 +1,9 @@
 /** What replicas say of themselves, at the router and on their own routes, and the faults of a local cluster. */
 import { fault, type Health } from "../../api/cluster.ts";
-import { type Problem, problem } from "../../api/problem.ts";
+import { type Problem, problem, type Result } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
 import type { Observe } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
-import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/cluster.ts";
 import { httpMetrics } from "../http-metrics.ts";

@@ -5,10 +5,9 @@ import {
   eventPosition,
   eventSubmission,
 } from "../../api/events.ts";
-import { type Problem, problem } from "../../api/problem.ts";
-import { validate } from "../../api/validation.ts";
+import { type Problem, problem, type Result } from "../../api/problem.ts";
+import { header, validate } from "../../api/validation.ts";
 import { compactJson, ITEM_BYTES_MAX, invalidBody, readJson } from "../body.ts";
-import type { Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route, streamedAnswer } from "../context.ts";
 import * as declared from "../declarations/events.ts";
 import { clientKey, command, expectOutcome, refusal, replayHeader, waitMs } from "../requests.ts";
@@ -69,12 +68,9 @@ async function passOn(context: RequestContext, event: string): Promise<Response 
 
 /** A browser that resumes a stream repeats the address and says in a header where it was. */
 function resumedFrom(context: RequestContext, after: string | undefined): Result<string | undefined> {
-  const header = context.request.headers.get("last-event-id");
-  if (header === null || header === "") return { ok: true, value: after };
-  const position = validate(eventPosition, header);
-  if (position.ok) return position;
-  const detail = position.problem.detail.replace("the body", "the header Last-Event-ID");
-  return { ok: false, problem: problem("invalid-request", detail) };
+  const given = context.request.headers.get("last-event-id");
+  if (given === null || given === "") return { ok: true, value: after };
+  return validate(eventPosition, given, header("Last-Event-ID"));
 }
 
 async function list(context: RequestContext): Promise<Response | Problem> {

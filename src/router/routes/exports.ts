@@ -1,10 +1,9 @@
 /** A group as JSON lines: given out, and taken in by another group in which nothing has happened yet. */
 import { exportLine, exportParameters, importParameters } from "../../api/exports.ts";
-import { type Problem, problem } from "../../api/problem.ts";
+import { type Problem, problem, type Result } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
 import type { ExportLine } from "../../replica/rpc.ts";
 import { linesOf, UnreadableBody } from "../body.ts";
-import type { Result } from "../cluster.ts";
 import { answer, type RequestContext, type Route, streamedAnswer } from "../context.ts";
 import * as declared from "../declarations/exports.ts";
 import { expectOutcome, refusal } from "../requests.ts";

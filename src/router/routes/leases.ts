@@ -2,7 +2,7 @@
  * How a lease ends. A proof is verified here, against our own key and the statement that the task carries since its
  * submission; what is proposed then is checked again on apply.
  */
-import { type Problem, problem } from "../../api/problem.ts";
+import { type Problem, problem, type Result } from "../../api/problem.ts";
 import { endedStatuses } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
 import { type CompletionRequest, completion, failure, release } from "../../api/workers.ts";
@@ -10,7 +10,7 @@ import type { CompleteLease } from "../../coordinator/commands.ts";
 import { circuitsOf } from "../../proofs/index.ts";
 import { type LeaseStanding, newNonce } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
-import type { Cluster, Result } from "../cluster.ts";
+import type { Cluster } from "../cluster.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/leases.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";

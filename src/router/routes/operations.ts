@@ -7,23 +7,18 @@ import {
   operationReadParameters,
   operationSubmission,
 } from "../../api/operations.ts";
-import { type Problem, problem } from "../../api/problem.ts";
+import { type Problem, problem, type Result } from "../../api/problem.ts";
 import { renderOperation, renderStanding } from "../../api/render.ts";
-import { validate } from "../../api/validation.ts";
+import { pathPart, validate } from "../../api/validation.ts";
 import type { PutOperation } from "../../coordinator/commands.ts";
 import { compactJson, ITEM_BYTES_MAX, invalidBody, readJson } from "../body.ts";
-import type { Result } from "../cluster.ts";
 import { answer, answerText, type RequestContext, type Route, streamedAnswer } from "../context.ts";
 import * as declared from "../declarations/operations.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
 import { command, expectOutcome, readHeaders, refusal, replayHeader, statedWaitMs } from "../requests.ts";
 
 function idOf(context: RequestContext): Result<string> {
-  const id = validate(operationId, context.params.operation_id ?? "");
-  if (id.ok) return id;
-  const detail = id.problem.detail.replace("the body", "operation_id");
-  const errors = [{ pointer: "/operation_id", detail }];
-  return { ok: false, problem: problem("invalid-request", detail, { errors }) };
+  return validate(operationId, context.params.operation_id, pathPart("operation_id"));
 }
 
 /** When its sender no longer wants it, if the request says so. */

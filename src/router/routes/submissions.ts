@@ -1,12 +1,13 @@
 /** Submitting tasks, one or many at once. */
 import type { Configuration } from "../../api/configuration.ts";
-import { type Problem, type ProblemBody, problem, problemBody } from "../../api/problem.ts";
+import { type Problem, type ProblemBody, problem, problemBody, type Result } from "../../api/problem.ts";
 import { type BatchSubmitted, batch, batchItem, submissionOptions } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
-import type { BatchOutcome, ClientKey, Refused } from "../../coordinator/commands.ts";
+import type { ClientKey } from "../../coordinator/commands.ts";
+import type { BatchOutcome, Refused } from "../../coordinator/outcomes.ts";
 import type { Steps } from "../../proofs/index.ts";
 import { ITEM_BYTES_MAX, readJson } from "../body.ts";
-import { FORWARD_MS, type Result } from "../cluster.ts";
+import { FORWARD_MS } from "../cluster.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/tasks.ts";
 import { statements, tooBusy } from "../gate.ts";

@@ -1,12 +1,11 @@
 /** Looking at tasks, and what may be done to one. */
 import { LIST_LIMIT_DEFAULT, taskId } from "../../api/fields.ts";
-import { type Problem, problem } from "../../api/problem.ts";
+import { type Problem, problem, type Result } from "../../api/problem.ts";
 import { renderAttempt, renderTask } from "../../api/render.ts";
 import { endedStatuses, proofParameters, taskListParameters, taskParameters } from "../../api/tasks.ts";
-import { validate } from "../../api/validation.ts";
+import { pathPart, validate } from "../../api/validation.ts";
 import { circuitsOf } from "../../proofs/index.ts";
 import type { Answer, Query, TaskView } from "../../replica/rpc.ts";
-import type { Result } from "../cluster.ts";
 import { answer, plain, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/tasks.ts";
 import { command, expectOutcome, present, readHeaders, refusal, waitMs } from "../requests.ts";
@@ -14,15 +13,8 @@ import { command, expectOutcome, present, readHeaders, refusal, waitMs } from ".
 const POLL_PAUSE_MS_FIRST = 50;
 const POLL_PAUSE_MS_MAX = 500;
 
-function malformedId(id: string): Problem {
-  const detail = `task_id must be a UUID, and ${JSON.stringify(id.slice(0, 80))} is none`;
-  return problem("invalid-request", detail, { errors: [{ pointer: "/task_id", detail }] });
-}
-
 function idOf(context: RequestContext): Result<string> {
-  const text = context.params.task_id ?? "";
-  const id = validate(taskId, text);
-  return id.ok ? id : { ok: false, problem: malformedId(text) };
+  return validate(taskId, context.params.task_id, pathPart("task_id"));
 }
 
 async function readTask(context: RequestContext): Promise<Result<Answer<TaskView>>> {

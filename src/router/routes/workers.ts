@@ -1,27 +1,27 @@
 /** Provers: registration, pulling, heartbeats, drain and removal. */
 import { identifier, LIST_LIMIT_MAX } from "../../api/fields.ts";
-import { type Problem, problem } from "../../api/problem.ts";
+import { type Problem, problem, type Result } from "../../api/problem.ts";
 import { renderWorker } from "../../api/render.ts";
-import { taskParameters } from "../../api/tasks.ts";
-import { type Validated, validate } from "../../api/validation.ts";
-import { heartbeat, hintParameters, pull, registration, workerListParameters } from "../../api/workers.ts";
+import { pathPart, validate } from "../../api/validation.ts";
+import {
+  heartbeat,
+  hintParameters,
+  pull,
+  registration,
+  workerListParameters,
+  workerParameters,
+} from "../../api/workers.ts";
 import { circuitsOf } from "../../proofs/index.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import { answer, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/workers.ts";
 import { renderOffers } from "../offers.ts";
-import { command, expectOutcome, refusal } from "../requests.ts";
+import { command, expectOutcome, readHeaders, refusal } from "../requests.ts";
 
 const HEARTBEATS_PER_LEASE = 3;
 
-function workerId(context: RequestContext): Validated<string> {
-  const id = validate(identifier, context.params.worker_id);
-  if (id.ok) return id;
-  const detail = id.problem.detail.replace("the body", "worker_id");
-  return {
-    ok: false,
-    problem: problem("invalid-request", detail, { errors: [{ pointer: "/worker_id", detail }] }),
-  };
+function workerId(context: RequestContext): Result<string> {
+  return validate(identifier, context.params.worker_id, pathPart("worker_id"));
 }
 
 async function register(context: RequestContext): Promise<Response | Problem> {
@@ -134,21 +134,19 @@ async function list(context: RequestContext): Promise<Response | Problem> {
   if (!read.ok) return read.problem;
   const { items, next_cursor } = read.value.result;
   const page = { items: items.map(renderWorker), ...(next_cursor === undefined ? {} : { next_cursor }) };
-  const headers = { "x-raft-applied-index": String(read.value.applied_index) };
-  return answer(context, 200, page, headers);
+  return answer(context, 200, page, readHeaders(read.value));
 }
 
 async function get(context: RequestContext): Promise<Response | Problem> {
   const id = workerId(context);
   if (!id.ok) return id.problem;
-  const parameters = validate(taskParameters, context.query);
+  const parameters = validate(workerParameters, context.query);
   if (!parameters.ok) return parameters.problem;
   const { consistency } = parameters.value;
   const read = await context.cluster.read({ type: "worker", worker_id: id.value }, consistency);
   if (!read.ok) return read.problem;
   if (read.value.result === null) return problem("worker-unknown", `worker ${id.value} is not registered`);
-  const headers = { "x-raft-applied-index": String(read.value.applied_index) };
-  return answer(context, 200, renderWorker(read.value.result), headers);
+  return answer(context, 200, renderWorker(read.value.result), readHeaders(read.value));
 }
 
 export const workerRoutes: readonly Route[] = [

@@ -11,8 +11,11 @@ import type { HandlerLedger, Ledger, StreamLedger } from "./ledger.ts";
 export const PATIENCE_MS = 60_000;
 const RETRY_PAUSE_MS = 10;
 const SLOTS = 4;
+const BATCH_PAUSES = 10;
+/** Tasks without a proof beyond which no further batch comes: provers on a busy machine are slow. */
+const BACKLOG = 200;
 /** A replica without a leader says so only after the contract's 5 s: a reader does not wait for that. */
-const READ_MS = 1_000;
+export const READ_MS = 1_000;
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -79,7 +82,7 @@ async function append(ledger: Ledger, url: string, key: string) {
 }
 
 /** Undefined where there is none: the process is down, or the connection was cut. */
-async function answerOf(
+export async function answerOf(
   url: string,
   init: RequestInit,
   timeout_ms = 15_000,
@@ -164,6 +167,43 @@ export async function submitTasks(
       ledger.broken.push(`submission ${idempotency_key}: ${String(error)}`);
     }
     await pause(pause_ms);
+  }
+}
+
+/** Submits one batch after the other under its key, some twice. They come less often than single submissions. */
+export async function submitBatches(
+  { ledger, url, urls, pause_ms, stopping }: Work,
+  name: string,
+  size: number,
+): Promise<void> {
+  const { tasks } = clientAt(url);
+  const others = urls.map(clientAt);
+  for (let count = 0; !stopping(); count++) {
+    const idempotency_key = `${name}-${count}`;
+    const items = Array.from({ length: size }, (_, nth) => ({
+      circuit: noop.name,
+      input: { data: `${idempotency_key}-${nth}` },
+    }));
+    try {
+      const first = await tasks.batch(items, { idempotency_key });
+      for (const item of first.items) {
+        if ("task_id" in item) ledger.tasks.set(`${idempotency_key}-${item.index}`, item.task_id);
+        else ledger.broken.push(`item ${item.index} of batch ${idempotency_key}: ${item.problem.detail}`);
+      }
+      if (count % 5 === 0) {
+        const again = await others[count % others.length]?.tasks.batch(items, { idempotency_key });
+        ledger.repeats++;
+        const ids = ({ items }: typeof first) =>
+          items.map((item) => "task_id" in item && item.task_id).join();
+        ledger.expect(again !== undefined && ids(again) === ids(first), () => {
+          return `batch ${idempotency_key} is other tasks when it is repeated`;
+        });
+      }
+    } catch (error) {
+      ledger.broken.push(`batch ${idempotency_key}: ${String(error)}`);
+    }
+    for (let nth = 0; nth < BATCH_PAUSES && !stopping(); nth++) await pause(pause_ms);
+    while (ledger.tasks.size - ledger.accepted.size > BACKLOG && !stopping()) await pause(pause_ms);
   }
 }
 

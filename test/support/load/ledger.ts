@@ -37,6 +37,8 @@ export class Ledger {
   /** Repeats of what was acknowledged already. */
   repeats = 0;
   readsChecked = 0;
+  /** Operations on registers whose history could be explained. */
+  raced = 0;
   /** Answers that asked for another try, by status. */
   readonly again = new Map<string, number>();
   /** Promises that were not kept, in words. */

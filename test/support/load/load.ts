@@ -2,7 +2,7 @@
  * Everything that clients do with a cluster, at once, while somebody makes it fail; and afterwards whether they got what
  * the contract promises: every keyed event once and in the same order everywhere, streams complete across every cut,
  * every operation once at each handler, every submission one task, every task one result, no read older than an
- * acknowledged write.
+ * acknowledged write, and what several clients did to one thing explained by some order.
  */
 import { createClient } from "../../../src/client/index.ts";
 import {
@@ -14,14 +14,17 @@ import {
   proveTasks,
   putOperations,
   readBack,
+  submitBatches,
   submitTasks,
   type Work,
   writeEvents,
 } from "./clients.ts";
 import { type AcknowledgedEvent, Ledger } from "./ledger.ts";
+import { raceForRegisters } from "./registers.ts";
 
 /** Tasks looked at together. */
 const AT_ONCE = 20;
+const BATCH_ITEMS = 5;
 
 export interface LoadOptions {
   readonly url: string;
@@ -32,6 +35,20 @@ export interface LoadOptions {
   readonly readers: number;
   /** Between the writes of each. */
   readonly pause_ms: number;
+  /** Tasks of a batch; 5 where absent. */
+  readonly batch_items?: number;
+}
+
+/** So far. */
+export interface Progress {
+  readonly events: number;
+  readonly operations: number;
+  readonly tasks: number;
+  /** Leases whose proof was accepted. */
+  readonly completions: number;
+  readonly reads: number;
+  readonly raced: number;
+  readonly broken: number;
 }
 
 export interface Findings {
@@ -41,6 +58,8 @@ export interface Findings {
   /** Repeats of what had been acknowledged, that gave the first answer. */
   readonly repeats: number;
   readonly reads: number;
+  /** Operations on registers, put into an order that explains them. */
+  readonly raced: number;
   readonly resumed: number;
   readonly handler_crashes: number;
   readonly again: Readonly<Record<string, number>>;
@@ -51,6 +70,7 @@ export interface Findings {
 export interface Load {
   /** Events acknowledged so far, as they came in. */
   readonly acknowledged: readonly AcknowledgedEvent[];
+  progress(): Progress;
   /** When every replica is there again: lets everybody finish, and looks at everything. */
   stop(): Promise<Findings>;
 }
@@ -76,6 +96,8 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     ...each(readers, (nth) => readBack(work, nth)),
     putOperations(work, `${name}-o`),
     submitTasks(work, `${name}-t`),
+    ...each(1, () => submitBatches(work, `${name}-b`, options.batch_items ?? BATCH_ITEMS)),
+    ...each(1, () => raceForRegisters(work, `${name}-r`)),
   ];
   const provers = { ...work, stopping: () => provers_stopping };
   const proving = each(2, (nth) => proveTasks(provers, `${name}-p${nth}`));
@@ -93,6 +115,15 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
 
   return {
     acknowledged: ledger.events,
+    progress: () => ({
+      events: ledger.events.length,
+      operations: ledger.operations.size,
+      tasks: ledger.tasks.size,
+      completions: ledger.accepted.size,
+      reads: ledger.readsChecked,
+      raced: ledger.raced,
+      broken: ledger.broken.length,
+    }),
     async stop() {
       stopping = true;
       await Promise.all(writing);
@@ -110,6 +141,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
         tasks: ledger.tasks.size,
         repeats: ledger.repeats,
         reads: ledger.readsChecked,
+        raced: ledger.raced,
         resumed: ledger.streams.reduce((sum, { resumed }) => sum + resumed, 0),
         handler_crashes: ledger.handlers.reduce((sum, { crashes }) => sum + crashes, 0),
         again: Object.fromEntries(ledger.again),

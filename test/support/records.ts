@@ -1,0 +1,45 @@
+/** What a replica's tables say, read from its database. */
+
+interface Row {
+  readonly [column: string]: unknown;
+}
+
+/**
+ * The records of a replica as of its checkpoint, whatever rows they stand in, and the order of arrival. `read` runs a
+ * query on its database.
+ */
+export function recordsOf(read: (query: string) => readonly unknown[]): ReadonlyMap<string, string> {
+  const rows = (query: string) => read(query) as readonly Row[];
+  const [state] = rows("SELECT body FROM state WHERE key = 'checkpoint'");
+  if (state === undefined) throw new Error("there is no checkpoint");
+  const { generation } = JSON.parse(String(state.body)) as { readonly generation: number };
+  const records = new Map<string, string>();
+  for (const { tbl, key, body } of rows(`SELECT tbl, key, body FROM records_${generation}`)) {
+    records.set(`${tbl} ${key}`, String(body));
+  }
+  const living = new Map<string, string>();
+  for (const { body } of rows(`SELECT body FROM live_${generation} ORDER BY number`)) {
+    const { entries } = JSON.parse(String(body)) as {
+      readonly entries: readonly [string, string, unknown][];
+    };
+    for (const [table, key, record] of entries) {
+      if (record === null) living.delete(`${table} ${key}`);
+      else living.set(`${table} ${key}`, JSON.stringify(record));
+    }
+  }
+  for (const [id, text] of living) records.set(id, text);
+  const arrivals = rows(`SELECT body FROM arrivals_${generation} ORDER BY number`);
+  const order = arrivals.flatMap(
+    ({ body }) => (JSON.parse(String(body)) as { readonly tasks: readonly unknown[] }).tasks,
+  );
+  return records.set("arrivals", JSON.stringify(order));
+}
+
+/** Ids of records that the two do not have alike. */
+export function differences(
+  one: ReadonlyMap<string, string>,
+  other: ReadonlyMap<string, string>,
+): readonly string[] {
+  const ids = new Set([...one.keys(), ...other.keys()]);
+  return [...ids].filter((id) => one.get(id) !== other.get(id));
+}
