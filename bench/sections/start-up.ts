@@ -8,7 +8,7 @@ import type { Section } from "../figure.ts";
 import { httpTo } from "../generator.ts";
 import { REPLICAS } from "../group.ts";
 import { startTroika } from "../troika.ts";
-import { submitBatch, submitNoop } from "../workloads.ts";
+import { submitBatch, submitNoop, whenNotTooBusy } from "../workloads.ts";
 
 const TASKS = 100_000;
 const SIZE = 500;
@@ -22,7 +22,7 @@ export const startUp: Section = {
     const submit = submitBatch(http, SIZE);
     let left = TASKS / SIZE;
     const fill = async (): Promise<void> => {
-      while (left-- > 0) await submit(0);
+      while (left-- > 0) await whenNotTooBusy(() => submit(0));
     };
     await Promise.all(Array.from({ length: AT_ONCE }, fill));
     const loads: number[] = [];
@@ -41,7 +41,7 @@ export const startUp: Section = {
         loads.push(performance.now() - asked);
       }
       const http = httpTo(troika.url, 1);
-      await submitNoop(http)(0);
+      await whenNotTooBusy(() => submitNoop(http)(0));
       writes.push(performance.now() - started);
       await http.close();
       const response = await fetch(`${troika.url}/metrics`);
