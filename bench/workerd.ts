@@ -75,13 +75,14 @@ ${bindings.join("\n")}
 export async function startWorkerd(
   variables: Readonly<Record<string, string>> = {},
   serving: readonly string[] = [],
+  entry?: string,
 ): Promise<Workerd> {
   const directory = await mkdtemp(join(tmpdir(), "troika-bench-"));
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   const storage = join(directory, "storage");
   await mkdir(storage);
   const port = await freePort();
-  const { code, wasm } = await bundleWorker();
+  const { code, wasm } = await bundleWorker(entry);
   await writeFile(join(directory, "worker.js"), code);
   for (const [name, contents] of Object.entries(wasm)) await writeFile(join(directory, name), contents);
   const settings = { CLUSTER_ID: "bench", REPLICAS: "3", FAULTS: "on", ...variables };

@@ -10,19 +10,21 @@ export interface WorkerBundle {
   readonly wasm: Readonly<Record<string, Uint8Array>>;
 }
 
-let worker: Promise<WorkerBundle> | undefined;
+const workers = new Map<string, Promise<WorkerBundle>>();
+const DEPLOYED = `export * from "./src/worker.ts"; export { default } from "./src/worker.ts";`;
 
-/** The Worker. */
-export function bundleWorker(): Promise<WorkerBundle> {
-  worker ??= bundledWorker();
-  return worker;
+/** The Worker as it is deployed, or the text of another entry. */
+export function bundleWorker(entry = DEPLOYED): Promise<WorkerBundle> {
+  const known = workers.get(entry) ?? bundledWorker(entry);
+  workers.set(entry, known);
+  return known;
 }
 
-async function bundledWorker(): Promise<WorkerBundle> {
-  const { pathname } = new URL("../../src/worker.ts", import.meta.url);
+async function bundledWorker(entry: string): Promise<WorkerBundle> {
+  const { pathname } = new URL("../../", import.meta.url);
   const { outputFiles } = await build({
     ...options("esm"),
-    entryPoints: [pathname],
+    stdin: { contents: entry, resolveDir: pathname, loader: "js" },
     loader: { ".wasm": "copy" },
     assetNames: "[name]",
     outdir: "/",
