@@ -1,5 +1,6 @@
 // The door to main.ts, in JavaScript that old versions of Node read too, so that they get a sentence instead of a syntax error.
 import { existsSync } from "node:fs";
+import module from "node:module";
 
 const NEEDED = [22, 18];
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
@@ -15,5 +16,7 @@ if (!installed) {
   );
   process.exitCode = 1;
 } else {
+  // Stripping the types and compiling is most of what a command costs: 1.7 s of CPU without, 0.8 s with it.
+  module.enableCompileCache?.();
   await import("./main.ts");
 }

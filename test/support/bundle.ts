@@ -1,8 +1,12 @@
-/** Modules as one file each, as they would be deployed or loaded by a page: built once per process. */
-import { basename } from "node:path";
-import { build, type Format } from "esbuild";
+/** Modules as one file each, as they would be deployed or loaded by a page. */
+import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build, type Format, type StdinOptions } from "esbuild";
+import { BUNDLES } from "./bundles.ts";
 
-const bundles = new Map<string, Promise<string>>();
+const ROOT = new URL("../../", import.meta.url).pathname;
+const WORKER = join(ROOT, "src/worker.ts");
 
 export interface WorkerBundle {
   readonly code: string;
@@ -10,31 +14,54 @@ export interface WorkerBundle {
   readonly wasm: Readonly<Record<string, Uint8Array>>;
 }
 
-const workers = new Map<string, Promise<WorkerBundle>>();
-const DEPLOYED = `export * from "./src/worker.ts"; export { default } from "./src/worker.ts";`;
+let worker: Promise<WorkerBundle> | undefined;
 
-/** The Worker as it is deployed, or the text of another entry. */
-export function bundleWorker(entry = DEPLOYED): Promise<WorkerBundle> {
-  const known = workers.get(entry) ?? bundledWorker(entry);
-  workers.set(entry, known);
-  return known;
+/**
+ * The Worker: built once per process, and where a run of tests has a directory for it, once in all of its processes; or
+ * the text of another entry, built anew.
+ */
+export function bundleWorker(entry?: string): Promise<WorkerBundle> {
+  if (entry !== undefined) return bundledWorker(undefined, { contents: entry, resolveDir: ROOT, loader: "js" });
+  worker ??= bundledWorker(process.env[BUNDLES]);
+  return worker;
 }
 
-async function bundledWorker(entry: string): Promise<WorkerBundle> {
-  const { pathname } = new URL("../../", import.meta.url);
-  const { outputFiles } = await build({
-    ...options("esm"),
-    stdin: { contents: entry, resolveDir: pathname, loader: "js" },
-    loader: { ".wasm": "copy" },
-    assetNames: "[name]",
-    outdir: "/",
-  });
-  const code = outputFiles.find(({ path }) => path.endsWith(".js"));
-  if (!code) throw new Error(`esbuild made no output for ${pathname}`);
-  const others = outputFiles.filter((file) => file !== code);
+async function bundledWorker(shared: string | undefined, stdin?: StdinOptions): Promise<WorkerBundle> {
+  const made = shared === undefined ? undefined : await read(join(shared, "worker"));
+  if (made !== undefined) return made;
+  const scratch = await mkdtemp(join(shared ?? tmpdir(), "troika-bundle-"));
+  try {
+    const outdir = join(scratch, "worker");
+    await mkdir(outdir);
+    await build({
+      ...options("esm"),
+      ...(stdin === undefined ? { entryPoints: [WORKER] } : { stdin }),
+      loader: { ".wasm": "copy" },
+      assetNames: "[name]",
+      outdir,
+    });
+    const bundle = await read(outdir);
+    if (bundle === undefined) throw new Error(`esbuild made no output for ${WORKER}`);
+    // Whole or not at all. Somebody may have been faster: then theirs stays.
+    if (shared !== undefined) await rename(outdir, join(shared, "worker")).catch(() => undefined);
+    return bundle;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function read(directory: string): Promise<WorkerBundle | undefined> {
+  const names = await readdir(directory).catch(() => []);
+  const script = names.find((name) => name.endsWith(".js"));
+  if (script === undefined) return undefined;
+  const others = names.filter((name) => name !== script);
   return {
-    code: code.text,
-    wasm: Object.fromEntries(others.map(({ path, contents }) => [basename(path), contents])),
+    code: await readFile(join(directory, script), "utf8"),
+    wasm: Object.fromEntries(
+      await Promise.all(
+        others.map(async (name) => [name, new Uint8Array(await readFile(join(directory, name)))] as const),
+      ),
+    ),
   };
 }
 
@@ -45,26 +72,19 @@ function options(format: Format) {
     target: "es2024",
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*"],
-    write: false as const,
     logLevel: "silent" as const,
   };
 }
 
 /** `iife` is for a page: what the module exports becomes the global `bundled`. */
-export function bundle({ pathname }: URL, format: Format): Promise<string> {
-  const name = `${format} ${pathname}`;
-  const known = bundles.get(name) ?? bundled(pathname, format);
-  bundles.set(name, known);
-  return known;
-}
-
-async function bundled(entry: string, format: Format): Promise<string> {
+export async function bundle({ pathname }: URL, format: Format): Promise<string> {
   const { outputFiles } = await build({
     ...options(format),
-    entryPoints: [entry],
+    entryPoints: [pathname],
+    write: false,
     ...(format === "iife" && { globalName: "bundled" }),
   });
   const [file] = outputFiles;
-  if (!file) throw new Error(`esbuild made no output for ${entry}`);
+  if (!file) throw new Error(`esbuild made no output for ${pathname}`);
   return file.text;
 }
