@@ -21,7 +21,8 @@ let worker: Promise<WorkerBundle> | undefined;
  * the text of another entry, built anew.
  */
 export function bundleWorker(entry?: string): Promise<WorkerBundle> {
-  if (entry !== undefined) return bundledWorker(undefined, { contents: entry, resolveDir: ROOT, loader: "js" });
+  if (entry !== undefined)
+    return bundledWorker(undefined, { contents: entry, resolveDir: ROOT, loader: "js" });
   worker ??= bundledWorker(process.env[BUNDLES]);
   return worker;
 }
