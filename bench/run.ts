@@ -17,6 +17,7 @@ import { idle } from "./sections/idle.ts";
 import { life } from "./sections/life.ts";
 import { merkle } from "./sections/merkle.ts";
 import { proofs } from "./sections/proofs.ts";
+import { dev, inside, plain } from "./sections/replaced.ts";
 import { replicas } from "./sections/replicas.ts";
 import { rows } from "./sections/rows.ts";
 import { startUp } from "./sections/start-up.ts";
@@ -24,6 +25,7 @@ import { stored } from "./sections/stored.ts";
 
 const TABLES: Readonly<Record<string, readonly Section[]>> = {
   figures: [single, latency, batch, replicas, life, merkle, proofs, failover, rows, idle, startUp, stored],
+  replaced: [plain, inside, dev],
 };
 
 const { values: flags } = parseArgs({

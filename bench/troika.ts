@@ -8,8 +8,9 @@ const MAX_BACKLOG = "10000000";
 export async function startTroika(
   variables: Readonly<Record<string, string>> = {},
   serving: readonly string[] = [],
+  entry?: URL,
 ): Promise<Workerd> {
-  const workerd = await startWorkerd({ BENCH: "on", MAX_BACKLOG, ...variables }, serving);
+  const workerd = await startWorkerd({ BENCH: "on", MAX_BACKLOG, ...variables }, serving, entry);
   await untilReady(workerd.url);
   return workerd;
 }

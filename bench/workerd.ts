@@ -71,11 +71,14 @@ ${bindings.join("\n")}
 `;
 }
 
-/** @param serving further arguments of `workerd serve` */
+/**
+ * @param serving further arguments of `workerd serve`
+ * @param entry another one than the deployed Worker's
+ */
 export async function startWorkerd(
   variables: Readonly<Record<string, string>> = {},
   serving: readonly string[] = [],
-  entry?: string,
+  entry?: URL,
 ): Promise<Workerd> {
   const directory = await mkdtemp(join(tmpdir(), "troika-bench-"));
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));

@@ -38,6 +38,14 @@ export const submitBatch =
     if (missing.length > 0) throw new Error(`${missing.length} of ${size} were not accepted`);
   };
 
+/** An operation of the size of a put's value. */
+export const putOperation =
+  (http: Http): Send =>
+  async () => {
+    const operation_id = name().replaceAll("/", "-");
+    await http.put(`/api/v1/operations/${operation_id}`, { type: "bench", payload: VALUE });
+  };
+
 export const putOne =
   (http: Http): Send =>
   async () => {

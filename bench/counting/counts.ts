@@ -4,6 +4,8 @@ export interface Counts {
   /** By path; all that replicas ask each other as `peers`. */
   readonly object_requests: Readonly<Record<string, number>>;
   readonly alarms: number;
+  /** Bodies of what replicas ask each other and answer, as far as their length is told. */
+  readonly peer_bytes: number;
   /** Of WebSockets, incoming. */
   readonly messages: number;
   /** By verb and table, and `setAlarm`. */

@@ -14,6 +14,7 @@ const counts = {
   object_requests: {} as Record<string, number>,
   alarms: 0,
   messages: 0,
+  peer_bytes: 0,
   rows: {} as Record<string, number>,
   awake_ms: 0,
 } satisfies Counts;
@@ -29,6 +30,10 @@ function awake(): void {
   const now = Date.now();
   if (now - heard < AWAKE_GAP_MS) counts.awake_ms += now - heard;
   heard = now;
+}
+
+function lengthOf({ headers }: Request | Response): number {
+  return Number(headers.get("content-length") ?? 0);
 }
 
 /** `INSERT records`, `DELETE log`: without the number of a generation. */
@@ -72,9 +77,12 @@ export class Replica extends Deployed {
   override async fetch(request: Request): Promise<Response> {
     awake();
     const { pathname } = new URL(request.url);
-    add(counts.object_requests, pathname.startsWith("/peer") ? "peers" : pathname, 1);
+    const from_peer = pathname.startsWith("/peer");
+    add(counts.object_requests, from_peer ? "peers" : pathname, 1);
     try {
-      return await super.fetch(request);
+      const response = await super.fetch(request);
+      if (from_peer) counts.peer_bytes += lengthOf(request) + lengthOf(response);
+      return response;
     } finally {
       awake();
     }

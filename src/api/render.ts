@@ -42,6 +42,7 @@ export function renderTask(task: shown.TaskView | shown.TaskSummary): TaskView {
     max_attempts: task.max_attempts,
     attempts_spent: task.attempts_spent,
     losses: task.losses,
+    ...given("progress", "progress" in task ? task.progress : undefined),
     ...given("max_runtime_ms", task.max_runtime_ms),
     ...when("not_before", task.not_before),
     ...when("deadline", task.deadline),

@@ -182,6 +182,10 @@ export const taskView = z.object({
   max_attempts: z.number(),
   attempts_spent: z.number(),
   losses: z.number().describe("Grants lost with their worker; they spend no attempt."),
+  progress: z
+    .number()
+    .optional()
+    .describe("Share of the attempt that is done, from 0 to 1, if its prover says so; the leader knows it."),
   max_runtime_ms: z.number().optional(),
   not_before: time.optional().describe("Not handed out before."),
   deadline: time.optional().describe("Expires if it has no proof by then."),
@@ -238,6 +242,7 @@ export const taskListParameters = z.object({
   circuit: identifier.optional(),
   worker_id: identifier.optional().describe("Holds the task or ever held it."),
   tag: tag.optional(),
+  created_before: instant.optional(),
   limit: limitParameter.optional(),
   cursor: taskCursorParameter.optional(),
 });

@@ -74,7 +74,12 @@ export type PullRequest = z.input<typeof pull>;
 export const heartbeat = z.object({
   boot_id: identifier,
   leases: z
-    .array(z.object({ lease_id: z.string().max(128), progress: z.number().min(0).max(1).optional() }))
+    .array(
+      z.object({
+        lease_id: z.string().max(128),
+        progress: z.number().min(0).max(1).optional().describe("Share that is done; shown with the task."),
+      }),
+    )
     .max(LEASES_MAX)
     .describe("Every lease that the prover works on."),
 });

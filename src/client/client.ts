@@ -79,6 +79,8 @@ export interface TaskFilter extends ReadOptions {
   readonly circuit?: string;
   readonly worker_id?: string;
   readonly tag?: string;
+  /** An RFC 3339 time. */
+  readonly created_before?: string;
   readonly limit?: number;
   readonly cursor?: string;
 }

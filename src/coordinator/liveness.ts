@@ -22,7 +22,7 @@ export interface Liveness {
     beat: {
       readonly worker_id: string;
       readonly boot_id: string;
-      readonly leases: readonly { readonly lease_id: string }[];
+      readonly leases: readonly { readonly lease_id: string; readonly progress?: number }[];
     },
     now: Instant,
   ): { readonly result: HeartbeatResult; readonly propose: readonly CommandBody[] } | Refused;
@@ -37,6 +37,8 @@ export interface Liveness {
    * it out. Undefined for a lease that is not current.
    */
   expiresAt(lease_id: string, now: Instant): Instant | undefined;
+  /** Share of the work on a lease that is done, as its holder's last heartbeat said. */
+  progressOf(lease_id: string): number | undefined;
 }
 
 interface Watched {
@@ -47,6 +49,8 @@ interface Watched {
   beat: Instant;
   /** Current leases that heartbeats leave out, and since when. */
   readonly omitted: Map<string, Instant>;
+  /** By lease, of those that the last heartbeat listed. */
+  progress: ReadonlyMap<string, number>;
   proposed: { readonly state: WorkerState; readonly at: Instant } | undefined;
   /** When to look at this worker next. Earlier entries of the agenda no longer count. */
   look_at: Instant | undefined;
@@ -108,6 +112,7 @@ export function createLiveness(options: {
       heard: now,
       beat: before?.beat ?? now,
       omitted: before?.omitted ?? new Map(),
+      progress: before?.progress ?? new Map(),
       proposed: undefined,
       look_at: undefined,
     };
@@ -216,16 +221,19 @@ export function createLiveness(options: {
       if (worker.state === "suspect") propose.push(...proposeState(watched, "active", now));
       const listed = new Set<string>();
       const starting: string[] = [];
+      const progress = new Map<string, number>();
       const expires_at = new Date(now + 2 * lease_ms).toISOString();
       const leases: HeartbeatResult["leases"][number][] = [];
-      for (const { lease_id } of beat.leases) {
+      for (const { lease_id, progress: done } of beat.leases) {
         if (listed.has(lease_id)) continue;
         listed.add(lease_id);
         const lease = coordinator.lease(lease_id);
         const answer = directive(watched, lease);
         leases.push({ lease_id, directive: answer, ...(answer === "continue" ? { expires_at } : {}) });
         if (answer === "continue" && lease?.task.status === "assigned") starting.push(lease_id);
+        if (answer === "continue" && done !== undefined) progress.set(lease_id, done);
       }
+      watched.progress = progress;
       if (starting.length > 0) propose.push({ type: "start-leases", lease_ids: starting });
 
       const omitted = new Map(watched.omitted);
@@ -290,6 +298,11 @@ export function createLiveness(options: {
       const watched = watched_by_id.get(worker_id);
       if (watched?.boot_id === boot_id) return expiry(watched, lease, beatOf(watched, lease, now));
       return Math.max(options.now, granted_at) + 2 * lease_ms;
+    },
+
+    progressOf(lease_id) {
+      const lease = coordinator.lease(lease_id);
+      return lease?.current ? watched_by_id.get(lease.attempt.worker_id)?.progress.get(lease_id) : undefined;
     },
   };
 }

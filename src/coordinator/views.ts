@@ -94,7 +94,11 @@ export type TaskSummary = Without<
 export type TaskView = Without<
   TaskRecord,
   "input" | "blinding" | "content_hash" | "proof_digest" | "attempts"
-> & { readonly history: readonly AttemptView[] };
+> & {
+  readonly history: readonly AttemptView[];
+  /** Share of the current attempt that is done. Known to the leader alone, which adds it when it answers. */
+  readonly progress?: number;
+};
 
 export type AttemptView = Without<AttemptRecord, "lease_id" | "boot_id"> & {
   /** Counts grants from 1. */

@@ -14,7 +14,14 @@ import {
 import type { Refused } from "../coordinator/outcomes.ts";
 import type { Listener } from "./hints.ts";
 import type { ProposeAnswer } from "./proposals.ts";
-import { type Applied, type HeartbeatResult, newNonce, type Pull, type WorkerHeartbeat } from "./rpc.ts";
+import {
+  type Applied,
+  type HeartbeatResult,
+  newNonce,
+  type Pull,
+  type TaskView,
+  type WorkerHeartbeat,
+} from "./rpc.ts";
 
 const PULLS_WAITING_MAX = 10_000;
 /** Tasks that become pending or expire, or that are forgotten, in one entry. */
@@ -101,6 +108,13 @@ export class Duties {
       return expires_at === undefined ? lease : { ...lease, expires_at };
     });
     return { ...answer, outcome: { ...answer.outcome, leases } };
+  }
+
+  /** A task with what its prover has said of its progress. */
+  withProgress(task: TaskView): TaskView {
+    const attempt = this.#options.coordinator.task(task.task_id)?.attempts.at(-1);
+    const progress = attempt && this.#liveness.progressOf(attempt.lease_id);
+    return progress === undefined ? task : { ...task, progress };
   }
 
   /** Entries have been `applied` or time has passed: grants what can be granted, ends what has waited enough. */

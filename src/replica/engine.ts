@@ -41,6 +41,7 @@ import type {
   Pull,
   Query,
   QueryAnswers,
+  TaskView,
   WorkerHeartbeat,
 } from "./rpc.ts";
 import type { TransferAnswer, TransferRequest } from "./sending.ts";
@@ -380,7 +381,9 @@ export class Engine {
 
   /** What may be shown of the state; of operations also those that are in the log and not applied yet. */
   query(query: Query): QueryAnswers[Query["type"]] {
-    return answerWithTail(this.coordinator, this.tail, query);
+    const answer = answerWithTail(this.coordinator, this.tail, query);
+    if (query.type !== "task" || answer === null) return answer;
+    return this.reigns.duties?.withProgress(answer as TaskView) ?? answer;
   }
 
   reached(index: number, timeoutMs: number): Promise<boolean> {

@@ -12,7 +12,11 @@ const TROIKA_TOKENS = JSON.stringify(
   Object.entries(TOKENS).map(([role, token]) => ({
     name: `${role}-1`,
     role,
-    sha256: createHash("sha256").update(token).digest("hex"),
+    // In either case.
+    sha256: createHash("sha256")
+      .update(token)
+      .digest("hex")
+      [role === "prover" ? "toUpperCase" : "toLowerCase"](),
   })),
 );
 
@@ -75,6 +79,11 @@ describe("with tokens", () => {
   ])("%s is 401", async (_, authorization) => {
     const reply = await cluster.json<ProblemBody>("/status", { headers: { authorization } });
     expect([reply.status, reply.body.code]).toEqual([401, "unauthorized"]);
+  });
+
+  test("the scheme is written in any case", async () => {
+    const headers = { authorization: `bearer ${TOKENS.submitter}` };
+    expect((await cluster.fetch("/status", { headers })).status).toBe(200);
   });
 
   test("a token in the address is none", async () => {
@@ -145,6 +154,14 @@ describe("with tokens", () => {
     expect((await raw(cluster, "/status", { headers: { host: headers.host } })).status).toBe(401);
   });
 
+  test("any page may ask that has one", async () => {
+    const headers = { origin: "https://example.com", ...bearer(TOKENS.submitter) };
+    const read = await cluster.json("/status", { headers });
+    expect([read.status, read.headers.get("access-control-allow-origin")]).toEqual([200, "*"]);
+    const write = await cluster.post("/events", { event: { Critical: { FromAPage: {} } } }, headers);
+    expect(write.status).toBe(200);
+  });
+
   test("an idempotency key belongs to one token: another's is another event", async () => {
     const key = { "idempotency-key": "shared" };
     const first = await cluster.post("/events", event("Own", {}), { ...key, ...bearer(TOKENS.submitter) });
@@ -209,5 +226,64 @@ describe("without tokens", () => {
       origin: "http://localhost",
     };
     expect((await raw(cluster, "/status", { headers })).status).toBe(503);
+  });
+
+  const FOREIGN = [
+    "https://example.com",
+    "http://localhost.example.com",
+    "http://10.0.0.1",
+    "null",
+    "file://",
+  ];
+
+  test("a page of another machine can neither write nor read an answer", async () => {
+    const before = await cluster.json("/status");
+    for (const origin of FOREIGN) {
+      const event = JSON.stringify({ event: { Critical: { FromAPage: {} } } });
+      for (const [method, path, body] of [
+        ["POST", "/events", event],
+        ["POST", "/api/v1/workers", "{}"],
+        ["POST", "/api/v1/faults/coordinator-1", '{"action":"stop"}'],
+        ["POST", "/replicas/coordinator-2/events", event],
+        ["DELETE", "/api/v1/workers/w", undefined],
+        ["POST", "/nowhere", "{}"],
+      ] as const) {
+        // As a browser sends it without asking first.
+        const headers = { origin, "content-type": "text/plain" };
+        const reply = await cluster.json(path, { method, headers, ...(body === undefined ? {} : { body }) });
+        expect([origin, path, reply.status, reply.body.code]).toEqual([
+          origin,
+          path,
+          403,
+          "origin-not-allowed",
+        ]);
+        expect(reply.headers.has("access-control-allow-origin")).toBe(false);
+      }
+      for (const method of ["GET", "HEAD", "OPTIONS"]) {
+        const { headers } = await cluster.fetch("/events", { method, headers: { origin } });
+        expect([origin, method, headers.has("access-control-allow-origin")]).toEqual([origin, method, false]);
+        expect(headers.has("access-control-allow-methods")).toBe(false);
+      }
+    }
+    const after = await cluster.json("/status");
+    expect(after.body.last_log_index).toBe(before.body.last_log_index);
+  });
+
+  test("a page of this machine may do both", async () => {
+    for (const origin of [
+      "http://localhost:3000",
+      "http://127.0.0.1:8080",
+      "http://[::1]",
+      "https://a.localhost",
+    ]) {
+      const reply = await cluster.post("/events", { event: { Critical: { FromAPage: {} } } }, { origin });
+      expect([origin, reply.status]).toEqual([origin, 200]);
+      expect(reply.headers.get("access-control-allow-origin")).toBe(origin);
+      expect(reply.headers.get("vary")).toBe("origin");
+      const preflight = await cluster.fetch("/events", { method: "OPTIONS", headers: { origin } });
+      expect(preflight.status).toBe(204);
+      expect(preflight.headers.get("access-control-allow-origin")).toBe(origin);
+      expect(preflight.headers.get("access-control-allow-methods")).toContain("POST");
+    }
   });
 });

@@ -130,6 +130,15 @@ describe.each([...circuits.values()].map((circuit) => [circuit.name, circuit] as
   },
 );
 
+test("GET /api/v1/circuits lists them all, without their keys", async () => {
+  const { status, body } = await cluster.json<{ items: CircuitView[] }>("/api/v1/circuits");
+  expect(status).toBe(200);
+  expect(body.items.map(({ name, vk_hash }) => [name, vk_hash])).toEqual(
+    [...circuits.values()].map(({ name, vk_hash }) => [name, vk_hash]),
+  );
+  for (const circuit of body.items) expect(circuit).not.toHaveProperty("verifying_key");
+});
+
 test("an input that no proof exists for is 400, and the log does not grow", async () => {
   const before = (await cluster.json("/status")).body.last_log_index;
   for (const [circuit, field, change] of [

@@ -107,6 +107,18 @@ async function names(): Promise<readonly string[]> {
   return (await overview()).members.map(({ node_id }) => node_id).toSorted();
 }
 
+/** What the group has reported of its members, in the order of the log. */
+async function reported(at = ""): Promise<readonly string[]> {
+  const { body } = await cluster.json<{ events: { System?: Record<string, { node_id?: string }> }[] }>(
+    `${at}/events?include=system`,
+  );
+  return body.events.flatMap(({ System = {} }) =>
+    Object.entries(System).flatMap(([name, { node_id }]) =>
+      name.startsWith("member.") ? `${name} ${node_id}` : [],
+    ),
+  );
+}
+
 /** Everything acknowledged so far, once each and in one order, at each of these replicas. */
 async function expectNothingLost(replicas: readonly string[]): Promise<void> {
   const written = [...load.acknowledged];
@@ -247,6 +259,10 @@ describe("POST /api/v1/cluster/members and POST …/{id}/promote", () => {
     });
     expect(await names()).toEqual(FIVE);
     expect(await overview()).toMatchObject({ voters: 5, quorum: 3, failure_tolerance: 2, warnings: [] });
+    for (const name of FIVE) {
+      const joined = (await reported(`/replicas/${name}`)).slice(-2);
+      expect(joined).toEqual(["member.joined coordinator-4", "member.joined coordinator-5"]);
+    }
     await expectNothingLost(FIVE);
   });
 });
@@ -346,6 +362,7 @@ describe("DELETE /api/v1/cluster/members/{id}", () => {
     expect(await names()).toEqual(left);
     expect(await overview()).toMatchObject({ voters: 3, quorum: 2, failure_tolerance: 1, warnings: [] });
     expect(left).toContain((await overview()).leader);
+    expect((await reported()).slice(-2)).toEqual([`member.removed ${follower}`, `member.removed ${leads}`]);
     await expectNothingLost(left);
     for (const gone of [leads, follower]) {
       const { body } = await cluster.json(`/replicas/${gone}/health`);
@@ -398,6 +415,8 @@ describe("DELETE /api/v1/cluster/members/{id}", () => {
     });
     const early = await cluster.post(`${MEMBERS}/${gone}/promote`, {});
     expect([early.status, early.body.code], early.text).toEqual([409, "learner-behind"]);
+    const lead = await cluster.post("/api/v1/cluster/leader/transfer", { to: gone });
+    expect([lead.status, lead.body.code], lead.text).toEqual([409, "not-a-voter"]);
     await cluster.fault(gone, "heal");
     await promote(gone);
     await eventually("it has caught up", async () => {

@@ -239,6 +239,21 @@ describe("POST /api/v1/workers/{id}/heartbeat", () => {
     expect(Date.parse(body.leases?.[0]?.expires_at ?? "")).toBeGreaterThanOrEqual(before + 2 * LEASE_MS);
   });
 
+  test("progress: what the prover says of it is shown with the task, for as long as the lease is its", async () => {
+    const [task_id = ""] = await submit(1);
+    const prover = await worker("w");
+    const { lease_id } = await prover.takeOne();
+    const beat = (progress: unknown) =>
+      cluster.post("/api/v1/workers/w/heartbeat", { boot_id: "boot-1", leases: [{ lease_id, progress }] });
+    for (const progress of [0.25, 0.5]) {
+      expect((await beat(progress)).status).toBe(200);
+      await eventually("it is shown", async () => (await taskOf(cluster, task_id)).progress === progress);
+    }
+    expect((await beat(1.5)).status).toBe(400);
+    await prover.release(lease_id);
+    expect(await taskOf(cluster, task_id)).not.toHaveProperty("progress");
+  });
+
   test("says that a lease is lost once it has ended or belongs to somebody else", async () => {
     await submit(1);
     const [first, second] = [await worker("first"), await worker("second")];

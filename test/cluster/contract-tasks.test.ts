@@ -453,7 +453,7 @@ describe("GET /api/v1/tasks", () => {
   const list = async (query: string): Promise<Page> =>
     (await cluster.json<Page>(`/api/v1/tasks?${query}`)).body;
 
-  test("filters by status, several of them, circuit, worker and tag", async () => {
+  test("filters by status, several of them, circuit, worker, tag and time", async () => {
     const tags = ["listed"];
     const waiting = await submitTask(cluster, { tags, priority: -9 });
     const given_up = await failed({ tags });
@@ -467,6 +467,9 @@ describe("GET /api/v1/tasks", () => {
     expect(await ids("worker_id=prover")).toEqual([given_up]);
     expect(await ids("circuit=merkle&status=pending")).toEqual([waiting]);
     expect(await ids("circuit=other")).toEqual([]);
+    const { created_at } = await taskOf(cluster, cancelled);
+    expect(await ids(`created_before=${created_at}`)).toEqual([given_up, waiting]);
+    expect((await cluster.json("/api/v1/tasks?created_before=yesterday")).status).toBe(400);
     expect((await cluster.json("/api/v1/tasks?status=pending,gone")).status).toBe(400);
   });
 

@@ -8,12 +8,13 @@ import { parseArgs } from "node:util";
 import { Group, REPLICAS } from "../../bench/group.ts";
 import { startWorkerd } from "../../bench/workerd.ts";
 import { Random } from "../simulation/random.ts";
-import { crashingWorker, type Order } from "../support/crashing.ts";
 import { pause } from "../support/load/clients.ts";
 import { startLoad } from "../support/load/load.ts";
 import { differences } from "../support/records.ts";
+import type { Order } from "../support/steps.ts";
 import { recordsIn } from "./storage.ts";
 
+const CRASHING = new URL("../support/crashing-worker.ts", import.meta.url);
 const PHASES = ["checkpoint", "send", "receive"] as const;
 /** More than a phase has steps, now and then: the last ones are to be struck too. */
 const STEPS: Readonly<Record<(typeof PHASES)[number], number>> = { checkpoint: 12, send: 20, receive: 40 };
@@ -34,7 +35,7 @@ const until = Date.now() + Number(flags.minutes) * 60_000;
 console.log(`seed ${seed}, at most ${flags.rounds} rounds or ${flags.minutes} minutes`);
 
 const variables = { CHECKPOINT_ENTRIES: "40", LOG_TAIL_ENTRIES: "10", MAX_LOG_ENTRIES: "2000", BENCH: "on" };
-const workerd = await startWorkerd(variables, [], crashingWorker());
+const workerd = await startWorkerd(variables, [], CRASHING);
 const group = new Group(workerd.url);
 const problems: string[] = [];
 const struck = new Map<string, number>();

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ProblemBody } from "../../src/api/problem.ts";
 import { acknowledged, type Cluster, event, ready, settled, startCluster } from "./harness.ts";
+import { expectProblem } from "./problems.ts";
 
 interface Appended {
   readonly success: boolean;
@@ -100,6 +101,49 @@ describe("appending", () => {
       const reply = await cluster.json(`/replicas/${name}/events?after=${body.seq - 1}&limit=1`);
       expect(reply.text).toBe(`{"events":[{"Critical":{"Measured":${numbers}}}],"count":1}`);
     }
+  });
+
+  test("gives back every text as it was written, at every replica: also names that are special to programs", async () => {
+    const text =
+      '{"Critical":{"Ledger":{"big":12345678901234567890,"exact":1.10,"deep":[[1e400]],"__proto__":{"a":1}}}}';
+    const { status, body } = await cluster.post("/events", `{ "event": ${text} }`);
+    expect(status).toBe(200);
+    expect(body.message).toBe(`Event committed at log index ${body.log_index}`);
+    for (const prefix of ["", ...cluster.names.map((name) => `/replicas/${name}`)]) {
+      const list = await (await cluster.fetch(`${prefix}/events?after=${Number(body.seq) - 1}`)).text();
+      expect(list).toBe(`{"events":[${text}],"count":1}`);
+    }
+  });
+
+  test("measures an event by its own bytes, not by what becomes of them in the log", async () => {
+    const text = `{"Critical":{"Escaped":{"s":"${"\\\\".repeat(400_000)}"}}}`;
+    const { status, body } = await cluster.post("/events", `{"event":${text}}`);
+    expect([status, body.code]).toEqual([200, undefined]);
+    const list = await (await cluster.fetch(`/events?after=${Number(body.seq) - 1}`)).text();
+    expect(list === `{"events":[${text}],"count":1}`).toBe(true);
+  });
+
+  test("keeps what was validated and nothing beside it", async () => {
+    const kind = '"Kept":{"a":1}';
+    const { status, body } = await cluster.post(
+      "/events",
+      `{"event":{"trace":"x","Critical":{"__proto__":{"b":2},${kind}}},"more":1}`,
+    );
+    expect(status).toBe(200);
+    const list = await (await cluster.fetch(`/events?after=${Number(body.seq) - 1}`)).text();
+    expect(list).toBe(`{"events":[{"Critical":{${kind}}}],"count":1}`);
+  });
+
+  test("refuses more than 1 MiB with 413, in the fields that older clients read", async () => {
+    const reply = await cluster.post<ProblemBody>("/events", event("Big", { s: "x".repeat(1_048_576) }));
+    expectProblem(reply, 413, "too-large");
+    expect(reply.body).toMatchObject({ message: reply.body.detail, log_index: null });
+    expect(reply.headers.has("retry-after")).toBe(false);
+  });
+
+  test("refuses what is nested deeper than can be written down", async () => {
+    const deep = `{"event":{"Critical":{"Deep":{"a":${"[".repeat(200_000)}${"]".repeat(200_000)}}}}}`;
+    expect((await cluster.post("/events", deep)).status).toBe(400);
   });
 });
 

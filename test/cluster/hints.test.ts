@@ -55,6 +55,30 @@ async function asleep(): Promise<void> {
   });
 }
 
+/** Whoever looks is told so by each replica, and wakes nobody. */
+async function showsItsSleep(): Promise<void> {
+  const prefixes = ["", ...cluster.names.map((name) => `/replicas/${name}`)];
+  for (let round = 0; round < 3; round++) {
+    for (const prefix of prefixes) {
+      const health = await cluster.json(`${prefix}/health`);
+      expect([prefix, health.status, health.body]).toMatchObject([
+        prefix,
+        200,
+        { status: "healthy", raft: { asleep: true, partition_state: "healthy" } },
+      ]);
+      expect((await cluster.json(`${prefix}/status`)).body).toMatchObject({ asleep: true });
+      const metrics = await (await cluster.fetch(`${prefix}/metrics`)).text();
+      expect(metrics).toMatch(/^consensus_asleep\{.*\} 1$/m);
+      expect(metrics).toMatch(/^cluster_healthy_nodes 3$/m);
+      expect((await cluster.json(`${prefix}/readyz`)).body).toMatchObject({ ready: true, asleep: true });
+      expect((await cluster.json(`${prefix}/api/v1/cluster`)).body).toMatchObject({
+        asleep: true,
+        warnings: [],
+      });
+    }
+  }
+}
+
 const started = () => cluster.logs.filter((line) => line.includes("replica: started")).length;
 
 describe("a worker that listens", () => {
@@ -86,6 +110,7 @@ describe("a worker that listens", () => {
     const hints = await listen(prover);
     await asleep();
     const before = started();
+    await showsItsSleep();
     // Longer than the platform keeps idle objects in memory, and than a silent worker lives.
     await new Promise((resolve) => setTimeout(resolve, 15_000));
     expect(started()).toBe(before);

@@ -22,3 +22,13 @@ it("are answered as the contract says, never with an error of ours, and change n
   expect(statuses[400]).toBeGreaterThan(30);
   expect((await cluster.fetch("/readyz")).status).toBe(200);
 });
+
+it("POST /api/v1/faults/{replica} is 404 where FAULTS is off, whatever is asked for", async () => {
+  for (const prefix of ["", "/replicas/coordinator-2"]) {
+    for (const body of [{ action: "stop" }, { action: "explode" }, {}]) {
+      const reply = await cluster.post(`${prefix}/api/v1/faults/coordinator-2`, body);
+      expect([reply.status, reply.body.code]).toEqual([404, "not-found"]);
+    }
+  }
+  expect((await cluster.json("/replicas/coordinator-2/livez")).status).toBe(200);
+});

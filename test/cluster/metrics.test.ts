@@ -4,6 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { taskStatuses } from "../../src/api/tasks.ts";
 import { createProver, type Prover } from "../../worker-sim/prover/index.ts";
 import { allHealthy, type Cluster, leaderOf, ready, settled, startCluster } from "./harness.ts";
 import { prove, submitTask, TestProver } from "./provers.ts";
@@ -145,6 +146,93 @@ describe("the metrics of a system that has worked", () => {
     expect(before).toBeGreaterThan(5_000);
     expect(grown).toBeGreaterThan(60_000);
     expect(grown).toBeLessThan(200_000);
+  });
+});
+
+describe("GET /metrics and GET /replicas/{id}/metrics", () => {
+  it("have every name that the contract lists, at every replica", async () => {
+    for (const name of cluster.names) {
+      const text = await (await cluster.fetch(`/replicas/${name}/metrics`)).text();
+      for (const metric of [
+        "coordinator_workers_total",
+        "coordinator_workers_active",
+        "coordinator_workers_suspect",
+        "coordinator_workers_dead",
+        "coordinator_capacity_total",
+        "coordinator_capacity_used",
+        "coordinator_scheduler_assignments_failed",
+        "coordinator_scheduler_poll_cycles",
+        "cluster_healthy_nodes",
+        "cluster_total_nodes",
+      ]) {
+        expect(text).toMatch(new RegExp(`^${metric} \\d+$`, "m"));
+      }
+      for (const metric of [
+        "consensus_operations_replicated",
+        "consensus_operations_committed",
+        "consensus_operations_failed",
+        "consensus_log_size",
+        "consensus_partitions_detected",
+        "consensus_is_leader",
+        "consensus_current_term",
+        "consensus_partition_state",
+        "consensus_asleep",
+        "coordinator_state_bytes",
+        "raft_term",
+        "raft_commit_index",
+        "raft_applied_index",
+        "raft_elections_won_total",
+        "raft_append_latency_seconds_count",
+        "raft_commit_latency_seconds_count",
+        "storage_rows_written_total",
+        "storage_database_bytes",
+      ]) {
+        expect(text).toMatch(new RegExp(`^${metric}\\{node="${name}"\\} \\d+$`, "m"));
+      }
+      expect(text).toMatch(/^consensus_leader_id\{node="[^"]+",leader_id="coordinator-\d"\} 1$/m);
+      expect(text).toMatch(/^coordinator_scheduler_tasks_assigned\{worker="measured"\} 2$/m);
+      for (const status of taskStatuses)
+        expect(text).toMatch(new RegExp(`^troika_tasks\\{status="${status}"\\} \\d+$`, "m"));
+      expect(text.match(/^raft_state\{node="[^"]+",state="[a-z-]+"\} 1$/gm)).toHaveLength(1);
+    }
+  });
+
+  it("show at the leader how far each follower is behind, and at the router what it counts itself", async () => {
+    const text = await (await cluster.fetch("/metrics")).text();
+    const leader = await leaderOf(cluster);
+    for (const name of cluster.names) {
+      const lag = new RegExp(`^raft_peer_lag\\{node="${leader}",peer="${name}"\\} \\d+$`, "m");
+      expect([name, lag.test(text)]).toEqual([name, name !== leader]);
+    }
+    expect(text).toMatch(/^http_requests_total\{method="POST",route="\/api\/v1\/workers",status="201"\} 1$/m);
+    const own = await (await cluster.fetch(`/replicas/${leader}/metrics`)).text();
+    expect(own).not.toContain("http_requests_total");
+  });
+
+  it("count how long a commit took in buckets that only grow", async () => {
+    await cluster.post("/events", { event: { Critical: { A: {} } } });
+    const text = await (await cluster.fetch("/metrics")).text();
+    const counts = Array.from(
+      text.matchAll(/^raft_commit_latency_seconds_bucket\{node="[^"]+",le="([^"]+)"\} (\d+)$/gm),
+      ([, le, count]) => [le, Number(count)] as const,
+    );
+    expect(counts.at(-1)?.[0]).toBe("+Inf");
+    expect(counts.at(-1)?.[1]).toBeGreaterThan(0);
+    expect(counts.map(([, count]) => count)).toEqual(
+      counts.map(([, count]) => count).toSorted((a, b) => a - b),
+    );
+  });
+
+  it("count commands that were refused, the same at every replica", async () => {
+    const failed = async (name: string) => {
+      const text = await (await cluster.fetch(`/replicas/${name}/metrics`)).text();
+      return Number(/^consensus_operations_failed\{.*\} (\d+)$/m.exec(text)?.[1]);
+    };
+    const leader = await leaderOf(cluster);
+    const before = await failed(leader);
+    expect((await cluster.post("/api/v1/workers/nobody/drain", {})).status).toBe(404);
+    await settled(cluster);
+    for (const name of cluster.names) expect([name, await failed(name)]).toEqual([name, before + 1]);
   });
 });
 

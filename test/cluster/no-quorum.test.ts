@@ -64,6 +64,7 @@ describe("with two of three replicas stopped", () => {
       ["GET", `/api/v1/tasks/${kept}`],
       ["GET", `/api/v1/tasks/${kept}?consistency=stale`],
       ["POST", "/api/v1/tasks/merkle"],
+      ["GET", "/api/v1/tasks/17"],
       ["GET", "/api/v1/workers"],
       ["GET", "/api/v1/circuits"],
       ["POST", "/api/v1/workers/w/pull"],

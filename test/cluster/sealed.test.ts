@@ -67,6 +67,16 @@ function attacks(task_id: string): readonly (readonly [path: string, body: objec
     ["/read", { query: { type: "lease", lease_id }, consistency: "stale" }],
     ["/observe", { what: "leadership" }],
     ["/fault", { action: "stop" }],
+    ["/ephemeral", { event: '{"Ephemeral":{"Forged":{}}}' }],
+    ["/import", { export_id: "forged", first: 1, items: [] }],
+    ["/export", { consistency: "stale", export_id: "forged" }],
+    ["/membership", { change: "remove", node_id: victim }],
+    ["/checkpoint", {}],
+    ["/hints", {}],
+    ["/peer/ephemeral", { v: 1, founding_id, events: ['{"Ephemeral":{"Forged":{}}}'] }],
+    ["/peer/member", { v: 1, founding: { founding_id }, incarnation: "", action: "leave" }],
+    ["/peer/rouse", peerBody([])],
+    ["/peer/transfer", {}],
   ];
 }
 

@@ -1,18 +1,17 @@
 /**
- * What the merkle route accepts, what it refuses and in which words; the shape of every error. Whether an accepted task
- * is proved is shown elsewhere.
  */
 import { createHash } from "node:crypto";
 import { poseidon1 } from "poseidon-lite/poseidon1";
 import { poseidon2 } from "poseidon-lite/poseidon2";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ProblemBody } from "../../src/api/problem.ts";
-import { type Cluster, event, type Reply, ready, startCluster } from "./harness.ts";
+import { type Cluster, type Reply, ready, startCluster } from "./harness.ts";
+import { expectProblem } from "./problems.ts";
 import { taskOf } from "./provers.ts";
 import { raw } from "./raw.ts";
 
 const ROUTE = "/api/v1/tasks/merkle";
-const MIB = 1_048_576;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -23,24 +22,6 @@ afterAll(() => cluster.stop());
 
 function submit<Body = Record<string, unknown>>(body: unknown): Promise<Reply<Body>> {
   return cluster.post<Body>(ROUTE, body);
-}
-
-/** The shape that every error has. */
-function expectProblem(reply: Reply<ProblemBody>, status: number, code: string): void {
-  const { body, headers } = reply;
-  expect([reply.status, body.code], reply.text).toEqual([status, code]);
-  expect(headers.get("content-type")).toBe("application/problem+json");
-  expect(body).toMatchObject({
-    type: expect.any(String),
-    title: expect.any(String),
-    status,
-    instance: expect.stringMatching(/^\//),
-    retryable: status >= 500,
-    request_id: headers.get("x-request-id"),
-    success: false,
-  });
-  expect(body.detail.length).toBeGreaterThan(0);
-  expect(body.error).toBe(body.detail);
 }
 
 describe("an invalid submission is 400 with a sentence that names the field", () => {
@@ -115,97 +96,12 @@ describe("an invalid submission is 400 with a sentence that names the field", ()
   });
 });
 
-describe("a body that is too large is 413 whatever the content type says", () => {
-  const huge = JSON.stringify({ leaves: ["0x1"], tags: ["a".repeat(MIB)] });
-
-  test.each(["application/json", "text/plain", "application/octet-stream"])("%s", async (type) => {
-    const reply = await cluster.post<ProblemBody>(ROUTE, huge, { "content-type": type });
-    expectProblem(reply, 413, "too-large");
-  });
-
-  test("also where its length is not announced", async () => {
-    const body = new ReadableStream({
-      start(controller) {
-        controller.enqueue(new TextEncoder().encode(huge));
-        controller.close();
-      },
-    });
-    const reply = await cluster.json<ProblemBody>(ROUTE, { method: "POST", body, duplex: "half" });
-    expectProblem(reply, 413, "too-large");
-  });
-
-  test("an event of more than 1 MiB, and any body of more than 5 MiB", async () => {
-    const large = event("Note", { text: "a".repeat(MIB) });
-    const reply = await cluster.post<ProblemBody>("/events", large);
-    expectProblem(reply, 413, "too-large");
-    expect(reply.body).toMatchObject({ message: reply.body.detail, log_index: null });
-    expectProblem(await cluster.post("/api/v1/workers", " ".repeat(5 * MIB + 1)), 413, "too-large");
-  });
-
-  test("whereas JSON is read whatever the content type says", async () => {
-    const body = { leaves: ["0xc0ffee"] };
-    const { status } = await cluster.post(ROUTE, body, { "content-type": "text/plain" });
-    expect(status).toBe(202);
-  });
-});
-
-describe("addresses and methods", () => {
-  test.each(["/nothing", "/api/v1", "/api/v1/nothing", "/replicas", "/replicas/coordinator-1/nothing"])(
-    "%s is 404 in the shape of every error",
-    async (path) => {
-      const reply = await cluster.json<ProblemBody>(path);
-      expectProblem(reply, 404, "not-found");
-      expect(reply.body.instance).toBe(path);
-    },
-  );
-
-  test("an unknown replica, task, circuit and worker are 404 by their own codes", async () => {
-    const nobody = "00000000-0000-4000-8000-000000000000";
-    expectProblem(await cluster.json("/replicas/coordinator-9/health"), 404, "replica-unknown");
-    const missing = await cluster.json<ProblemBody>(`/api/v1/tasks/${nobody}`);
-    expectProblem(missing, 404, "task-not-found");
-    expect(missing.body.error).toBe("Task not found");
-    expectProblem(await cluster.post("/api/v1/tasks/sudoku", {}), 404, "circuit-unknown");
-    expectProblem(await cluster.json("/api/v1/workers/nobody"), 404, "worker-unknown");
-  });
-
-  test("a malformed task id is 400", async () => {
-    expectProblem(await cluster.json("/api/v1/tasks/42"), 400, "invalid-request");
-    expectProblem(await cluster.json("/api/v1/tasks/%00"), 400, "invalid-request");
-    expectProblem(await cluster.json("/api/v1/tasks/%ff"), 400, "invalid-request");
-  });
-
-  test.each([
-    ["DELETE", "/api/v1/tasks", ["GET", "HEAD"]],
-    ["PUT", ROUTE, ["GET", "HEAD", "POST"]],
-    ["GET", "/api/v1/leases/a/complete", ["POST"]],
-    ["POST", "/health", ["GET", "HEAD"]],
-    ["DELETE", "/replicas/coordinator-2/events", ["GET", "HEAD", "POST"]],
-  ])("%s %s is 405 and says what is allowed", async (method, path, allowed) => {
-    const reply = await cluster.json<ProblemBody>(path, { method });
-    expectProblem(reply, 405, "method-not-allowed");
-    expect(reply.headers.get("allow")?.split(", ").sort()).toEqual(allowed);
-  });
-
-  test("OPTIONS is 204 with what a browser asks for", async () => {
-    const response = await cluster.fetch(ROUTE, { method: "OPTIONS" });
-    expect(response.status).toBe(204);
-    expect(response.headers.get("access-control-allow-origin")).toBe("*");
-    expect(response.headers.get("access-control-allow-methods")).toContain("POST");
-    expect(response.headers.get("access-control-allow-headers")).toContain("authorization");
-  });
-
-  test("a request id is echoed in header and body, and made where none or an unfit one is sent", async () => {
-    const echoed = await cluster.post(ROUTE, { leaves: ["0x1d"] }, { "x-request-id": "my-request:1" });
-    expect(echoed.headers.get("x-request-id")).toBe("my-request:1");
-    expect(echoed.body.request_id).toBe("my-request:1");
-    expect(cluster.logs.some((line) => line.includes("request_id=my-request:1"))).toBe(true);
-    for (const headers of [{}, { "x-request-id": "a b\tc" }]) {
-      const made = await cluster.json<ProblemBody>("/nothing", { headers });
-      expect(made.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
-      expect(made.body.request_id).toBe(made.headers.get("x-request-id"));
-    }
-  });
+test("an accepted submission is 202 with the address where its task can be watched", async () => {
+  const { status, body, headers } = await submit<Record<string, unknown>>({ leaves: ["0xacce97"] });
+  expect(status).toBe(202);
+  expect(Object.keys(body)).toEqual(["success", "task_id", "status", "message", "request_id"]);
+  expect(body).toMatchObject({ success: true, status: "pending", task_id: expect.stringMatching(UUID) });
+  expect(headers.get("location")).toBe(`/api/v1/tasks/${body.task_id}`);
 });
 
 describe("the same content again", () => {

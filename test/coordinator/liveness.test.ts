@@ -153,6 +153,27 @@ describe("a heartbeat", () => {
     expect(liveness.expiresAt("nonsense", now)).toBeUndefined();
   });
 
+  test("says how far each lease is, until it says otherwise or the lease is over", () => {
+    const say = (now: number, leases: readonly { readonly lease_id: string; readonly progress?: number }[]) =>
+      liveness.heartbeat({ worker_id: "w", boot_id: "boot-1", leases }, now);
+    say(START + 1, [{ lease_id: "a.1", progress: 0.25 }, { lease_id: "b.1" }]);
+    expect(["a.1", "b.1", "c.1", "nonsense"].map((lease_id) => liveness.progressOf(lease_id))).toEqual([
+      0.25,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    say(START + 2, [
+      { lease_id: "a.1", progress: 0.5 },
+      { lease_id: "b.1", progress: 1 },
+    ]);
+    expect([liveness.progressOf("a.1"), liveness.progressOf("b.1")]).toEqual([0.5, 1]);
+    machine.complete("a.1", "w");
+    expect(liveness.progressOf("a.1")).toBeUndefined();
+    say(START + 3, []);
+    expect(liveness.progressOf("b.1")).toBeUndefined();
+  });
+
   test("is told to cancel what is over and that the rest is lost", () => {
     machine.register("v");
     machine.complete("a.1", "w");

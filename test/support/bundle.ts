@@ -2,11 +2,10 @@
 import { mkdir, mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build, type Format, type StdinOptions } from "esbuild";
+import { build, type Format } from "esbuild";
 import { BUNDLES } from "./bundles.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
-const WORKER = join(ROOT, "src/worker.ts");
+const WORKER = new URL("../../src/worker.ts", import.meta.url);
 
 export interface WorkerBundle {
   readonly code: string;
@@ -14,20 +13,20 @@ export interface WorkerBundle {
   readonly wasm: Readonly<Record<string, Uint8Array>>;
 }
 
-let worker: Promise<WorkerBundle> | undefined;
+const workers = new Map<string, Promise<WorkerBundle>>();
 
 /**
- * The Worker: built once per process, and where a run of tests has a directory for it, once in all of its processes; or
- * the text of another entry, built anew.
+ * The Worker, or one made around it: built once per process. Where a run of tests has a directory for it, the Worker is
+ * built once in all of its processes.
  */
-export function bundleWorker(entry?: string): Promise<WorkerBundle> {
-  if (entry !== undefined)
-    return bundledWorker(undefined, { contents: entry, resolveDir: ROOT, loader: "js" });
-  worker ??= bundledWorker(process.env[BUNDLES]);
-  return worker;
+export function bundleWorker({ pathname }: URL = WORKER): Promise<WorkerBundle> {
+  const known = workers.get(pathname) ?? bundledWorker(pathname);
+  workers.set(pathname, known);
+  return known;
 }
 
-async function bundledWorker(shared: string | undefined, stdin?: StdinOptions): Promise<WorkerBundle> {
+async function bundledWorker(entry: string): Promise<WorkerBundle> {
+  const shared = entry === WORKER.pathname ? process.env[BUNDLES] : undefined;
   const made = shared === undefined ? undefined : await read(join(shared, "worker"));
   if (made !== undefined) return made;
   const scratch = await mkdtemp(join(shared ?? tmpdir(), "troika-bundle-"));
@@ -36,13 +35,13 @@ async function bundledWorker(shared: string | undefined, stdin?: StdinOptions): 
     await mkdir(outdir);
     await build({
       ...options("esm"),
-      ...(stdin === undefined ? { entryPoints: [WORKER] } : { stdin }),
+      entryPoints: [entry],
       loader: { ".wasm": "copy" },
       assetNames: "[name]",
       outdir,
     });
     const bundle = await read(outdir);
-    if (bundle === undefined) throw new Error(`esbuild made no output for ${WORKER}`);
+    if (bundle === undefined) throw new Error(`esbuild made no output for ${entry}`);
     // Whole or not at all. Somebody may have been faster: then theirs stays.
     if (shared !== undefined) await rename(outdir, join(shared, "worker")).catch(() => undefined);
     return bundle;

@@ -76,6 +76,13 @@ export function stepping<Storage extends SteppedStorage>(
   return stepped as Storage;
 }
 
+/** What is to become of a replica on workerd. */
+export interface Order {
+  /** The how-manieth step that matters. */
+  readonly at: number;
+  readonly how: "abort" | "hold";
+}
+
 /** Strikes at the `at`-th step that matters, once. A step that comes again, chunk after chunk, counts so many times. */
 export class Strike {
   readonly at: number;

@@ -24,12 +24,17 @@ export interface RuntimeOptions {
   readonly say: (line: string) => void;
 }
 
-function wranglerArguments({ root, layout, tls }: RuntimeOptions): readonly string[] {
+/** @param more variables of the Worker beside those of a local cluster */
+export function wranglerArguments(
+  { root, layout, tls }: Pick<RuntimeOptions, "root" | "layout" | "tls">,
+  more: Readonly<Record<string, string>> = {},
+): readonly string[] {
   const variables = {
     CLUSTER_ID: layout.clusterId,
     REPLICAS: String(layout.replicas),
     FAULTS: "on",
     LOCAL_PORT_BASE: String(layout.members[0]?.port),
+    ...more,
   };
   return [
     "--no-warnings",
@@ -58,7 +63,7 @@ function debugSink(layout: Layout): string {
 }
 
 /** Nothing here may ask the network: no telemetry, no update check, no sample of Cloudflare's request metadata. */
-function wranglerEnvironment(layout: Layout): NodeJS.ProcessEnv {
+export function wranglerEnvironment(layout: Layout): NodeJS.ProcessEnv {
   return {
     ...process.env,
     NODE_OPTIONS: "",

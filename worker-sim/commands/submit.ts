@@ -62,8 +62,10 @@ function said(task: TaskAnswer): string {
     case "pending":
       return task.error === undefined ? "waits for a prover" : `waits for another attempt: ${task.error}`;
     case "assigned":
-    case "in_progress":
-      return `${task.worker_id ?? "a prover"}, attempt ${task.attempt ?? 1} of ${task.max_attempts}`;
+    case "in_progress": {
+      const done = task.progress === undefined ? "" : `, ${Math.round(100 * task.progress)} % done`;
+      return `${task.worker_id ?? "a prover"}, attempt ${task.attempt ?? 1} of ${task.max_attempts}${done}`;
+    }
     case "completed":
       return `by ${task.worker_id ?? "a prover"}, verified before it was accepted`;
     default:
@@ -78,7 +80,7 @@ async function follow(client: Client, options: WatchOptions): Promise<void> {
   let seen = "";
   for (;;) {
     const task = await told(`Task ${task_id} cannot be watched`, client.tasks.get(task_id, { wait: LOOK_S }));
-    const now = `${task.status} ${task.attempt ?? 0} ${task.error ?? ""}`;
+    const now = `${task.status} ${task.attempt ?? 0} ${task.progress ?? ""} ${task.error ?? ""}`;
     if (now !== seen) say(task.status, said(task));
     seen = now;
     if (endedStatuses.has(task.status)) {
