@@ -267,16 +267,18 @@ if (wanted.has("idle")) {
     await pause(Number(flags.idle) * 60_000);
     // Metrics are requests of ours to the replicas, and do not wake them.
     const one = spent(before, await sample(troika));
-    const { "/observe": ours = 0, ...others } = one.object_requests;
+    const { "/observe": ours = 0, ...object_requests } = one.object_requests;
+    const worker_requests = one.worker_requests - ours;
     heading(`${flags.idle} idle minutes with the pool connected, after the first`, "meter", "used");
-    for (const [meter, amount] of Object.entries(used({ ...one, object_requests: others })))
+    for (const [meter, amount] of Object.entries(used({ ...one, object_requests, worker_requests })))
       row(meter, shown(amount));
     row("requests of this measurement itself", shown(ours));
   });
 }
 
 if (wanted.has("retention")) {
-  const troika = await counting({ RETENTION_MS: String(RETENTION_MS) });
+  // A group that sleeps deletes nothing.
+  const troika = await counting({ RETENTION_MS: String(RETENTION_MS), SLEEP_AFTER_MS: "0" });
   try {
     const http = httpTo(troika.url, 64);
     const vk_hash = await vkHash(troika.url);
