@@ -7,8 +7,8 @@
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { WebSocket as Socket } from "undici";
 import { drive, type Http, httpTo, type Send } from "./generator.ts";
+import { Inspector } from "./inspector.ts";
 import { freePort, startWorkerd } from "./workerd.ts";
 import { submitBatch, submitNoop } from "./workloads.ts";
 
@@ -39,45 +39,6 @@ interface ProfileNode {
 interface Profile {
   readonly nodes: readonly ProfileNode[];
   readonly samples: readonly number[];
-}
-
-/** A session of the inspector's protocol. */
-class Inspector {
-  readonly #socket: Socket;
-  readonly #waiting = new Map<number, (result: unknown) => void>();
-  #next = 1;
-
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    socket.addEventListener("message", ({ data }) => {
-      const { id, result } = JSON.parse(String(data)) as { id?: number; result?: unknown };
-      if (id !== undefined) this.#waiting.get(id)?.(result);
-    });
-  }
-
-  static async open(port: number): Promise<Inspector> {
-    const answer = await fetch(`http://127.0.0.1:${port}/json/list`);
-    const [target] = (await answer.json()) as readonly { readonly webSocketDebuggerUrl: string }[];
-    if (target === undefined) throw new Error("the inspector has nothing to inspect");
-    const socket = new Socket(target.webSocketDebuggerUrl);
-    await new Promise((resolve, reject) => {
-      socket.addEventListener("open", resolve);
-      socket.addEventListener("error", reject);
-    });
-    return new Inspector(socket);
-  }
-
-  ask<Result>(method: string, params: object = {}): Promise<Result> {
-    const id = this.#next++;
-    return new Promise((resolve) => {
-      this.#waiting.set(id, (result) => resolve(result as Result));
-      this.#socket.send(JSON.stringify({ id, method, params }));
-    });
-  }
-
-  close(): void {
-    this.#socket.close();
-  }
 }
 
 /** Share of the samples by function: alone, and with all that it calls. */
