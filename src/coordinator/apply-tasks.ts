@@ -50,7 +50,7 @@ export function submitTask(
   }
   const { delay_ms = 0, ...fields } = task;
   const status = delay_ms > 0 ? "scheduled" : "pending";
-  state.putTask({
+  state.addTask({
     v: 1,
     ...fields,
     sequence: state.nextSequence(index),

@@ -25,6 +25,12 @@ export class ChangedRecords {
     this.#note(table, key);
   }
 
+  add<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
+    for (const frozen of this.#frozen) frozen.changing(table, key);
+    this.#records.add(table, key, record);
+    this.#note(table, key);
+  }
+
   delete(table: Table, key: string): void {
     for (const frozen of this.#frozen) frozen.changing(table, key);
     this.#records.delete(table, key);

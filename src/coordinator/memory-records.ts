@@ -41,15 +41,18 @@ export function createMemoryRecords(): Records {
     return tables[name] as Map<string, RecordTypes[T]>;
   }
 
+  function put<T extends Table>(name: T, key: string, record: RecordTypes[T]): void {
+    if (name === "tasks" && !tables.tasks.has(key)) {
+      const { sequence } = record as TaskRecord;
+      arrivals.splice(position(sequence), 0, { sequence, task_id: key });
+    }
+    table(name).set(key, record);
+  }
+
   return {
     get: (name, key) => table(name).get(key),
-    put(name, key, record) {
-      if (name === "tasks" && !tables.tasks.has(key)) {
-        const { sequence } = record as TaskRecord;
-        arrivals.splice(position(sequence), 0, { sequence, task_id: key });
-      }
-      table(name).set(key, record);
-    },
+    put,
+    add: put,
     delete(name, key) {
       const sequence = name === "tasks" ? tables.tasks.get(key)?.sequence : undefined;
       if (sequence !== undefined) arrivals.splice(position(sequence), 1);

@@ -8,12 +8,15 @@ import type { State } from "./state.ts";
 import type { Backlog } from "./views.ts";
 
 const NOTHING: Backlog = { tasks: 0, bytes: 0 };
+const UNKNOWN: Backlog = { tasks: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 
 /** Why there is no room for the tasks that a command would open, in words; undefined if there is, or none are needed. */
 export function noRoom(state: State, command: Command, limits: Backlog): string | undefined {
+  const { tasks, bytes } = state.counts.backlog;
+  const most = atMost(command);
+  if (tasks + most.tasks <= limits.tasks && bytes + most.bytes <= limits.bytes) return undefined;
   const more = opened(state, command);
   if (more.tasks === 0) return undefined;
-  const { tasks, bytes } = state.counts.backlog;
   if (tasks + more.tasks > limits.tasks) {
     const several = more.tasks === 1 ? "" : `, ${more.tasks} more are submitted at once`;
     return `${tasks} tasks wait or are being proved${several}, and ${limits.tasks} are allowed`;
@@ -36,6 +39,21 @@ function opened(state: State, command: Command): Backlog {
       return endedOnes(state, [command.task_id]);
     case "change-tasks":
       return command.action === "retry" ? endedOnes(state, command.task_ids) : NOTHING;
+    default:
+      return NOTHING;
+  }
+}
+
+/** Also of those that are known already. */
+function atMost(command: Command): Backlog {
+  switch (command.type) {
+    case "submit-task":
+      return sum([command.task]);
+    case "submit-batch":
+      return sum(command.items.map(({ task }) => task));
+    case "retry-task":
+    case "change-tasks":
+      return UNKNOWN;
     default:
       return NOTHING;
   }

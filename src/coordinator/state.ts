@@ -116,6 +116,16 @@ export class State {
   putTask(task: TaskRecord): void {
     const before = this.task(task.task_id);
     this.put("tasks", task.task_id, task);
+    this.#taskChanged(before, task);
+  }
+
+  /** One that has no record. */
+  addTask(task: TaskRecord): void {
+    this.#changed.add("tasks", task.task_id, task);
+    this.#taskChanged(undefined, task);
+  }
+
+  #taskChanged(before: TaskRecord | undefined, task: TaskRecord): void {
     if (this.#sharing) this.#share(before, task);
     this.tasks.changed(before, task, this.#now);
     const happening = taskHappening(before, task);

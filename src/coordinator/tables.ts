@@ -67,6 +67,8 @@ export interface Arrival {
 export interface Records {
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined;
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void;
+  /** The same where there is no record under this key, and none was looked for: looking may cost more than putting. */
+  add<T extends Table>(table: T, key: string, record: RecordTypes[T]): void;
   delete(table: Table, key: string): void;
   /**
    * All records that must be in memory for the state machine to work, in any order and without reading any table: of

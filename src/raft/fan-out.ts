@@ -4,9 +4,8 @@
  * proposals, a new commit index and a read round travel in the same append. A peer for which no
  * append is due gets at most one heartbeat, and only for one of three reasons: it was left in silence
  * for `heartbeatInterval`; a new round has begun, usually for a read; or it holds entries that it does not
- * know to be committed and the log is at rest. While more entries are under way, an append that
- * follows or the end of the burst brings the news, so that under load the commit index costs no
- * message of its own.
+ * know to be committed, and the log has been at rest for `commitNoticeAfter`. Until then an append
+ * that follows brings the news, so that under load the commit index costs no message of its own.
  */
 import type { Reign } from "./leadership.ts";
 import type { AppendRequest, Heartbeat, Message } from "./messages.ts";
@@ -36,8 +35,10 @@ export class FanOut<Command> {
   /** When the next heartbeat is due; `undefined` if there is nobody to send one to. */
   heartbeatDueAt(): Millis | undefined {
     let due: Millis | undefined;
-    for (const { contactedAt } of this.#peers.values()) {
-      due = Math.min(due ?? Number.POSITIVE_INFINITY, this.#dueAt(contactedAt));
+    for (const peer of this.#peers.values()) {
+      const noticeDueAt = this.#hasNews(peer) ? peer.noticeDueAt : undefined;
+      const peerDueAt = Math.min(this.#dueAt(peer.contactedAt), noticeDueAt ?? Number.POSITIVE_INFINITY);
+      due = Math.min(due ?? Number.POSITIVE_INFINITY, peerDueAt);
     }
     return due;
   }
@@ -98,12 +99,26 @@ export class FanOut<Command> {
   }
 
   #needsHeartbeat(id: ReplicaId, peer: PeerProgress, { now, round, quiesce }: Occasion<Command>): boolean {
-    const { log } = this.#reign;
     return (
       now >= this.#dueAt(peer.contactedAt) ||
-      (log.commit === log.last.index && Math.min(log.commit, peer.matched) > peer.commitSent) ||
+      this.#owesNotice(peer, now) ||
       (peer.roundSent < round && (quiesce || this.#peers.votes(id)))
     );
+  }
+
+  /** Whether the log is at rest and the peer holds entries that it does not know to be committed. */
+  #hasNews({ matched, commitSent }: PeerProgress): boolean {
+    const { log } = this.#reign;
+    return log.commit === log.last.index && Math.min(log.commit, matched) > commitSent;
+  }
+
+  #owesNotice(peer: PeerProgress, now: Millis): boolean {
+    if (!this.#hasNews(peer)) {
+      peer.noticeDueAt = undefined;
+      return false;
+    }
+    peer.noticeDueAt ??= now + (this.#reign.timing.commitNoticeAfter ?? 0);
+    return now >= peer.noticeDueAt;
   }
 
   /** The one place that adds: whoever wakes at this instant must find it reached, whatever was rounded. */
@@ -121,6 +136,7 @@ export class FanOut<Command> {
 
   #contacted(peer: PeerProgress, commit: LogIndex, { now, round }: Occasion<Command>): void {
     peer.contactedAt = now;
+    peer.noticeDueAt = undefined;
     peer.roundSent = round;
     peer.commitSent = Math.max(peer.commitSent, commit);
   }

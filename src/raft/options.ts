@@ -22,6 +22,12 @@ export interface Timing {
   /** How long nothing must have happened before a leader proposes silence. Off if absent. */
   readonly quiesceAfter?: Millis;
   /**
+   * How long a follower that holds committed entries may go without hearing that they are, once the
+   * log is at rest: an append that comes in between brings the news and spares a message. At once if
+   * absent; never later than the next heartbeat.
+   */
+  readonly commitNoticeAfter?: Millis;
+  /**
    * How long a leader waits for word of a snapshot that it offered. After that it offers again as
    * soon as the follower is heard. Off if absent: then every offer must be reported on.
    */

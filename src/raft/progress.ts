@@ -32,6 +32,8 @@ export class PeerProgress {
   confirmedAt: Millis = Number.NEGATIVE_INFINITY;
   /** The highest commit index the peer can have learnt, had nothing been lost. */
   commitSent: LogIndex = 0;
+  /** When the peer is to hear at the latest that what it holds is committed, unless entries follow before. */
+  noticeDueAt: Millis | undefined;
 
   readonly #timing: Timing;
   #type: "probe" | "replicate" | "snapshot" = "probe";

@@ -39,7 +39,7 @@ export function checkOptions<Command>(options: RaftOptions<Command>): void {
       `reads.maxDrift must be less than loyalty (${loyalty}), not ${maxDrift}`,
     );
   }
-  for (const name of ["snapshotTimeout", "quiesceAfter"] as const) {
+  for (const name of ["snapshotTimeout", "quiesceAfter", "commitNoticeAfter"] as const) {
     const duration = timing[name];
     demand(duration === undefined || duration > 0, `timing.${name} must be positive, not ${duration}`);
   }

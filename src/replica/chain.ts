@@ -67,13 +67,16 @@ export class Chain {
     return this.#due === Number.POSITIVE_INFINITY ? undefined : this.#due;
   }
 
-  /** Run at `due` at the latest. An earlier timer stays: running early does no harm. */
+  /**
+   * Run at `due` at the latest. An earlier timer stays: running early does no harm. One that is overdue does not: whatever
+   * arms it has just done its work, and who is busy with events is not held up, however long its timers take to fire.
+   */
   arm(due: number | undefined, now: number): void {
     if (due === undefined) {
       this.stop();
       return;
     }
-    if (this.#timer !== undefined && this.#due <= due + 1) return;
+    if (this.#timer !== undefined && this.#due <= due + 1 && this.#due >= now) return;
     this.stop();
     this.#due = due;
     this.#timer = setTimeout(

@@ -13,6 +13,8 @@ import type { Declined } from "./rpc.ts";
 import type { Store } from "./store.ts";
 
 const MEBIBYTE = 1024 * 1024;
+/** How long the next append may take to bring the news of a commit. Far less than what anybody reads a follower's state by. */
+const COMMIT_NOTICE_MS = 15;
 
 export function startCore(options: {
   readonly id: string;
@@ -38,6 +40,7 @@ export function startCore(options: {
       loyalty: configuration.loyalty_ms,
       electionTimeout: configuration.election_ms,
       snapshotTimeout: configuration.snapshot_timeout_ms,
+      commitNoticeAfter: Math.min(COMMIT_NOTICE_MS, configuration.heartbeat_ms / 2),
       ...(configuration.sleep_after_ms > 0 ? { quiesceAfter: configuration.sleep_after_ms } : {}),
     },
     limits: {

@@ -239,7 +239,9 @@ export class Engine {
   async alarm(): Promise<void> {
     this.#alarmAt = undefined;
     const { counts, nextAdvance = Number.POSITIVE_INFINITY } = this.coordinator;
-    if (counts.capacity.used > 0 || nextAdvance <= this.#options.now()) await this.rouse();
+    // After a restart nobody here knows of the newest entries whether they are committed: a lease may be among them.
+    const inDoubt = this.raft.status.lastLog.index > this.appliedIndex;
+    if (inDoubt || counts.capacity.used > 0 || nextAdvance <= this.#options.now()) await this.rouse();
   }
 
   /** Everything that happens runs through here: time first, then the input, then what the core wants done. */

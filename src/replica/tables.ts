@@ -48,12 +48,20 @@ export class Tables implements Records {
       return;
     }
     if (table === "tasks" && this.#live.get(table, key) === undefined) {
-      const task = record as TaskRecord;
-      if (this.get("tasks", key) === undefined) {
-        this.#arrivals.add({ sequence: task.sequence, task_id: task.task_id });
-      } else this.#setFresh(table, key, null);
+      if (this.get("tasks", key) === undefined) this.#arrived(record as TaskRecord);
+      else this.#setFresh(table, key, null);
     }
     this.#live.set(table, key, record);
+  }
+
+  add<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
+    if (table === "tasks") this.#arrived(record as TaskRecord);
+    if (lives(table, record)) this.#live.set(table, key, record);
+    else this.#setFresh(table, key, record);
+  }
+
+  #arrived({ sequence, task_id }: TaskRecord): void {
+    this.#arrivals.add({ sequence, task_id });
   }
 
   delete(table: Table, key: string): void {

@@ -31,7 +31,7 @@ function isDeclined(value: unknown): value is Declined {
   return typeof value === "object" && value !== null && declinedTypes.has((value as { type?: unknown }).type);
 }
 
-/** Calls `replica`; `result` never rejects. Bounded by `timeout_ms` until the head of the answer is here. */
+/** Calls `replica`; `result` never rejects. Bounded by `timeout_ms`, if there is one, until the head of the answer is here. */
 export function startAttempt(
   transport: Transport,
   replica: ReplicaName,
@@ -39,12 +39,17 @@ export function startAttempt(
     readonly path: string;
     readonly body: string;
     readonly request_id: string;
-    readonly timeout_ms: number;
+    readonly timeout_ms?: number;
     readonly location_hint?: string;
   },
 ): Attempt {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new Error("no answer in time")), call.timeout_ms);
+  const { timeout_ms } = call;
+  const tooLate = (): void => controller.abort(new Error("no answer in time"));
+  const timer = timeout_ms === undefined ? undefined : setTimeout(tooLate, timeout_ms);
+  const inTime = (): void => {
+    if (timer !== undefined) clearTimeout(timer);
+  };
   const run = async (): Promise<AttemptResult> => {
     try {
       const response = await transport.call(replica, call.path, call.body, {
@@ -52,7 +57,7 @@ export function startAttempt(
         request_id: call.request_id,
         ...(call.location_hint === undefined ? {} : { location_hint: call.location_hint }),
       });
-      clearTimeout(timer);
+      inTime();
       if (!response.ok && response.status !== 409) {
         await response.body?.cancel();
         return { type: "broken", detail: `${replica} answered ${response.status}` };
@@ -66,7 +71,7 @@ export function startAttempt(
         detail: `${replica}: ${error instanceof Error ? error.message : String(error)}`,
       };
     } finally {
-      clearTimeout(timer);
+      inTime();
     }
   };
   return { replica, result: run(), abandon: () => controller.abort(new Error("another replica answered")) };

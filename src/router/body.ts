@@ -44,7 +44,10 @@ export async function discardBody(request: Request): Promise<void> {
 
 async function readBytes(request: Request, limit: number): Promise<Uint8Array | undefined> {
   if (request.body === null) return new Uint8Array();
-  if (Number(request.headers.get("content-length") ?? 0) > limit) {
+  const announced = request.headers.get("content-length");
+  if (announced !== null) {
+    // No more than what was announced arrives.
+    if (Number(announced) <= limit) return new Uint8Array(await request.arrayBuffer());
     await discardBody(request);
     return undefined;
   }

@@ -125,14 +125,9 @@ export class Forwarding {
     this.#launchAt = Number.POSITIVE_INFINITY;
     this.#last = replica;
     if (this.#inFlight.has(replica)) return;
-    const timeout_ms = this.#deadline - Date.now();
     const { path, request_id } = this.#call;
-    const attempt = startAttempt(this.#group.transport, replica, {
-      path,
-      body: this.#bodyNow(),
-      request_id,
-      timeout_ms,
-    });
+    // Given up at the deadline, as everything that is in flight then.
+    const attempt = startAttempt(this.#group.transport, replica, { path, body: this.#bodyNow(), request_id });
     if (this.#inFlight.size === 0) this.#probeAt = Date.now() + this.#probePause_ms;
     this.#inFlight.set(replica, attempt);
   }

@@ -212,9 +212,11 @@ export async function route(request: Request, options: RouterOptions): Promise<R
     log({ ...logged, status: inner.status, ms: Date.now() - started });
     return inner;
   }
-  if (request.method === "HEAD") await inner.body?.cancel();
-  const body = request.method === "HEAD" ? null : inner.body;
-  const response = new Response(body, inner);
+  let response = inner;
+  if (request.method === "HEAD") {
+    await inner.body?.cancel();
+    response = new Response(null, inner);
+  }
   for (const [header, value] of Object.entries(pageHeaders(request, options.env))) {
     response.headers.set(header, value);
   }

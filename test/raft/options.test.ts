@@ -20,6 +20,7 @@ test.each([
   ["maxDrift", { reads: { type: "lease", maxDrift: -1 } }],
   ["snapshotTimeout", { timing: { ...TIMING, snapshotTimeout: 0 } }],
   ["quiesceAfter", { timing: { ...TIMING, quiesceAfter: 0 } }],
+  ["commitNoticeAfter", { timing: { ...TIMING, commitNoticeAfter: 0 } }],
   ["inFlightMessages", { limits: { ...LIMITS, inFlightMessages: 0 } }],
   ["now", { now: Number.NaN }],
   ["id", { id: "" }],

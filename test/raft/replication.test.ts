@@ -194,6 +194,28 @@ describe("a leader", () => {
     expect(a.step(matched(["c", "a", 1], 4))).toMatchObject([{ type: "heartbeat", to: "c", commit: 4 }]);
   });
 
+  test("waits for an append to carry the news of a commit, and sends it alone when none has come in time", () => {
+    const a = establishedLeader({ timing: { ...TIMING, commitNoticeAfter: 10 } });
+    a.tick(10);
+    a.tick(20);
+    a.propose("x");
+    expect(a.step(matched(["b", "a", 1], 2))).toEqual([]);
+    expect(a.status.commit).toBe(2);
+    expect(a.raft.wakeAt).toBe(30);
+    a.tick(25);
+    expect(only(a.propose("y"), "append-request")).toMatchObject([{ commit: 2 }, { commit: 2 }]);
+    // What was owed has been said; the next news has its own time.
+    expect(a.raft.wakeAt).toBe(25 + heartbeatInterval);
+    expect(a.tick(30)).toEqual([]);
+    expect(a.step(matched(["b", "a", 1], 3))).toEqual([]);
+    a.tick(35);
+    expect(a.step(matched(["c", "a", 1], 3))).toEqual([]);
+    expect(a.raft.wakeAt).toBe(40);
+    expect(a.wake()).toMatchObject([{ type: "heartbeat", to: "b", commit: 3 }]);
+    expect(a.wake()).toMatchObject([{ type: "heartbeat", to: "c", commit: 3 }]);
+    expect(a.raft.wakeAt).toBe(40 + heartbeatInterval);
+  });
+
   test("writes a commit index alone as a hint that need not be synced", () => {
     const a = establishedLeader();
     a.propose("x");

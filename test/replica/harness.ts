@@ -153,7 +153,11 @@ export class Group {
     let going = true;
     const client = async () => {
       while (going) {
-        const answer = await this.propose(EVENT).catch((): ProposeAnswer => ({ type: "stopped" }));
+        // Like the router it gives up on an answer that an instance took with it when it was destroyed.
+        const answer = await Promise.race([
+          this.propose(EVENT).catch((): ProposeAnswer => ({ type: "stopped" })),
+          new Promise<ProposeAnswer>((resolve) => setTimeout(() => resolve({ type: "stopped" }), 1_000)),
+        ]);
         answered(answer);
         // As the router does it: not at once, and by then perhaps elsewhere.
         if (answer.type !== "applied") await new Promise((resolve) => setTimeout(resolve, 5));

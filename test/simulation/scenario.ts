@@ -161,6 +161,7 @@ function drawn(seed: number): Knobs {
       loyalty,
       electionTimeout: [loyalty, longest],
       ...(silent && { quiesceAfter: silence }),
+      ...(seed % 2 === 1 && { commitNoticeAfter: heartbeatInterval / 5 }),
     },
     favourite: random.chance(0.2) ? "r1" : undefined,
     limits: {
