@@ -2,24 +2,36 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { recordsOf } from "../support/records.ts";
 import type { Cluster } from "./harness.ts";
 
 /** Deletes everything that these replicas have stored, as if their disks were gone. Only while the cluster is down. */
 export async function loseStorage(cluster: Cluster, replicas: readonly string[]): Promise<void> {
-  const folder = join(cluster.directory, "do", "troika-Replica");
-  const files = await readdir(folder);
-  const found: string[] = [];
-  for (const file of files) {
-    if (!/^[0-9a-f]{64}\.sqlite$/.test(file)) continue;
-    const name = ownerOf(join(folder, file));
-    if (name === undefined || !replicas.includes(name)) continue;
-    found.push(name);
-    for (const part of files.filter((each) => each.startsWith(file))) {
-      // Closing a database may have removed what belonged to it.
-      await rm(join(folder, part), { force: true });
-    }
+  for (const name of replicas) {
+    const path = await databaseOf(cluster.directory, name);
+    // Closing a database may have removed what belonged to it.
+    for (const part of ["", "-wal", "-shm"]) await rm(path + part, { force: true });
   }
-  if (found.length !== replicas.length) throw new Error(`storage of ${replicas} wanted, of ${found} found`);
+}
+
+/** The records of a replica as of its checkpoint. `directory` holds what its process had stored. */
+export async function recordsIn(directory: string, replica: string): Promise<ReadonlyMap<string, string>> {
+  const database = new DatabaseSync(await databaseOf(directory, replica));
+  try {
+    return recordsOf((query) => database.prepare(query).all());
+  } finally {
+    database.close();
+  }
+}
+
+async function databaseOf(directory: string, replica: string): Promise<string> {
+  const files = await readdir(directory, { recursive: true });
+  const databases = files.filter((file) => /\b[0-9a-f]{64}\.sqlite$/.test(file));
+  for (const file of databases) {
+    const path = join(directory, file);
+    if (ownerOf(path) === replica) return path;
+  }
+  throw new Error(`storage of ${replica} is not among ${databases}`);
 }
 
 function ownerOf(path: string): string | undefined {

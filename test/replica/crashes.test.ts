@@ -5,7 +5,7 @@
  */
 import { afterEach, describe, expect, test } from "vitest";
 import { differences, recordsOf } from "../support/records.ts";
-import { Strike } from "../support/steps.ts";
+import { MATTERS, Strike } from "../support/steps.ts";
 import { type Body, Group, NAMES } from "./harness.ts";
 import type { Platform } from "./platform.ts";
 
@@ -108,12 +108,9 @@ async function expectEqualRecords(): Promise<void> {
   }
 }
 
-/** Of checkpoints, of cutting the log, and of snapshots; others write the log and the vote. */
-const matters = (step: string) => /records|live|arrivals|state checkpoint|log_start|DELETE log/.test(step);
-
 /** Strikes `name` at the `at`-th step that matters, and again in the midst of starting. */
 function strikeDown(name: string, at: number, end: End): Strike {
-  const strike = new Strike(at, matters, TIMES);
+  const strike = new Strike(at, (step) => MATTERS.test(step), TIMES);
   const again = new Strike(1 + (at % 11), () => true);
   group.platform.strike = (instance, step) => {
     if (instance.name !== name) return undefined;

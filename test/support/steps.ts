@@ -30,6 +30,9 @@ function nameOf(query: string, bindings: readonly unknown[]): string {
     : `${verb} ${table}`;
 }
 
+/** Steps of checkpoints, of cutting the log, and of snapshots; others write the log and the vote. */
+export const MATTERS = /records|live|arrivals|state checkpoint|log_start|DELETE log/;
+
 /** `step` is told of every step before it is taken, and throws where the instance ends. */
 export function stepping<Storage extends SteppedStorage>(
   storage: Storage,
@@ -71,6 +74,13 @@ export function stepping<Storage extends SteppedStorage>(
     deleteAlarm: () => storage.deleteAlarm(),
   };
   return stepped as Storage;
+}
+
+/** What is to become of a replica on workerd. */
+export interface Order {
+  /** The how-manieth step that matters. */
+  readonly at: number;
+  readonly how: "abort" | "hold";
 }
 
 /** Strikes at the `at`-th step that matters, once. A step that comes again, chunk after chunk, counts so many times. */
