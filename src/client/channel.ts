@@ -61,6 +61,13 @@ function untilCleared(ms: number): { readonly signal: AbortSignal; readonly clea
   return { signal: controller.signal, clear: () => clearTimeout(timer) };
 }
 
+/** With its body here: one that breaks off is as good as no answer. */
+async function whole(response: Response): Promise<Response> {
+  const kept = response.clone();
+  await response.arrayBuffer();
+  return kept;
+}
+
 export function createChannel(options: ClientOptions): Channel {
   const urls = addresses(options);
   const send = options.fetch ?? fetch;
@@ -84,8 +91,8 @@ export function createChannel(options: ClientOptions): Channel {
         signal,
       });
       clear?.();
-      if (response.ok || call.accept?.(response)) return response;
-      return await errorFrom(response);
+      if (!response.ok && call.accept?.(response) !== true) return await errorFrom(response);
+      return call.streamed ? response : await whole(response);
     } catch (cause) {
       clear?.();
       call.signal?.throwIfAborted();

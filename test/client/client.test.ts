@@ -1,4 +1,5 @@
 /** The client against real HTTP: a small server for what it does when things go wrong, a real cluster for the rest. */
+import type { ServerResponse } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Client, createClient } from "../../src/client/index.ts";
 import { circuits } from "../../src/proofs/index.ts";
@@ -43,6 +44,17 @@ describe("when things go wrong, the client", () => {
     expect(keys).toHaveLength(4);
     expect(new Set(keys).size).toBe(1);
     expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it("repeats a call whose answer broke off", async () => {
+    const cutShort = (response: ServerResponse): void => {
+      response.writeHead(202, { "content-type": "application/json", "content-length": "1000" });
+      response.write('{"success":true,"task_id":"t"', () => hangUp(response));
+    };
+    const server = await station(cutShort, accepted);
+    const submission = await createClient({ url: server.url }).tasks.submitMerkle({ leaves: ["01"] });
+    expect(submission.task_id).toBe("t");
+    expect(server.seen).toHaveLength(2);
   });
 
   it("repeats completions, whose lease makes them safe", async () => {
