@@ -46,7 +46,7 @@ if (unknown.length > 0) throw new Error(`--only takes ${names.join(", ")}; not $
 const options = {
   quick: flags.quick,
   rounds: flags.quick ? 3 : 5,
-  seconds: flags.quick ? 3 : 8,
+  seconds: flags.quick ? 2 : 8,
   // Where objects are asked for, nothing else is written.
   note: (text: string) => (flags.json ? console.error(text) : console.log(`# ${text}`)),
 };

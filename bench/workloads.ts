@@ -91,7 +91,7 @@ const BUSY_MS = 20;
 const BUSY_MAX = 500;
 
 /** 503 says that nothing happened, and to try again. */
-async function whenNotTooBusy<Answer>(send: () => Promise<Answer>): Promise<Answer> {
+export async function whenNotTooBusy<Answer>(send: () => Promise<Answer>): Promise<Answer> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await send();

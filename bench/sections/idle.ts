@@ -7,7 +7,7 @@ export const idle: Section = {
   name: "idle",
   async run(bench) {
     const minutes = bench.quick ? 1 : 60;
-    const rounds = bench.quick ? 5 : 20;
+    const rounds = bench.quick ? 3 : 20;
     const { changed, processor_ms, latencies } = await idleHours({ minutes, rounds, say: bench.note });
     const hour = `an idle hour with a connected pool${minutes === 60 ? "" : ` (${minutes} min of it)`}`;
     return [
