@@ -16,7 +16,7 @@ import type { Deadlines } from "./deadlines.ts";
 import { cancel, expire, fallDue, retry } from "./interventions.ts";
 import type { Outcome, Refused } from "./outcomes.ts";
 import { refused } from "./outcomes.ts";
-import type { TaskRecord } from "./records.ts";
+import type { ContentRecord, TaskRecord } from "./records.ts";
 import type { State } from "./state.ts";
 
 /** Tasks that one command may change. */
@@ -41,10 +41,10 @@ export function submitTask(
   { task }: Pick<SubmitTask, "task">,
   { index }: EntryPlace,
 ): Submitted {
-  const same = state.task(task.task_id);
+  const [same, held] = state.both(["tasks", task.task_id], ["content", task.content_hash]);
   if (same !== undefined)
     return { type: "submitted", task_id: same.task_id, cached: false, status: same.status };
-  const first = holderOf(state, task);
+  const first = held && holder(state, held);
   if (first !== undefined) {
     return { type: "submitted", task_id: first.task_id, cached: true, status: first.status };
   }
@@ -159,8 +159,12 @@ export function holderOf(
   state: State,
   { content_hash }: Pick<TaskRecord, "content_hash">,
 ): TaskRecord | undefined {
-  const holder = state.get("content", content_hash);
-  const first = holder && state.task(holder.task_id);
+  const held = state.get("content", content_hash);
+  return held && holder(state, held);
+}
+
+function holder(state: State, { task_id }: ContentRecord): TaskRecord | undefined {
+  const first = state.task(task_id);
   if (first === undefined) return undefined;
   return first.status === "completed" || !hasEnded(first.status) ? first : undefined;
 }

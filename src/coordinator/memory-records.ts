@@ -51,6 +51,7 @@ export function createMemoryRecords(): Records {
 
   return {
     get: (name, key) => table(name).get(key),
+    both: ([a, one], [b, other]) => [table(a).get(one), table(b).get(other)],
     put,
     add: put,
     delete(name, key) {

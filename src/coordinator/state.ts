@@ -101,6 +101,8 @@ export class State {
     return this.#records.get(table, key);
   }
 
+  both: Records["both"] = (one, other) => this.#records.both(one, other);
+
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
     this.#changed.put(table, key, record);
   }

@@ -1,6 +1,6 @@
 /**
  * Peer bodies and log rows as JSON text. A command is encoded once and its text shared by the log row and by every
- * append that carries it: commands and entries are immutable, so the caches can be keyed by the objects themselves.
+ * append that carries it: commands and entries are immutable, so the text is kept with the object itself.
  */
 import type { Command } from "../coordinator/commands.ts";
 import type { Entry, Message } from "../raft/index.ts";
@@ -39,8 +39,18 @@ interface Encoded {
   readonly bytes: number;
 }
 
-const encodedCommands = new WeakMap<Command, Encoded>();
-const encodedEntries = new WeakMap<LogEntry, Encoded>();
+/** A property that neither JSON nor a copy sees. A WeakMap would cost more than encoding does. */
+const TEXT = Symbol("text");
+
+interface Keeper {
+  readonly [TEXT]?: Encoded;
+}
+
+function keep(keeper: object, value: Encoded): Encoded {
+  Object.defineProperty(keeper, TEXT, { value });
+  return value;
+}
+
 const NOT_ASCII = /[\u0080-\uffff]/;
 const utf8 = new TextEncoder();
 
@@ -48,13 +58,8 @@ function encoded(text: string): Encoded {
   return { text, bytes: NOT_ASCII.test(text) ? utf8.encode(text).byteLength : text.length };
 }
 
-function encodeCommand(command: Command): Encoded {
-  let made = encodedCommands.get(command);
-  if (made === undefined) {
-    made = encoded(JSON.stringify(command));
-    encodedCommands.set(command, made);
-  }
-  return made;
+function encodeCommand(command: Command & Keeper): Encoded {
+  return command[TEXT] ?? keep(command, encoded(JSON.stringify(command)));
 }
 
 /** Bytes of a command's JSON text in UTF-8: what limits are measured in. */
@@ -62,18 +67,16 @@ export function bytesOf(command: Command): number {
   return encodeCommand(command).bytes;
 }
 
-function encodeEntry(entry: LogEntry): Encoded {
-  let made = encodedEntries.get(entry);
-  if (made === undefined) {
-    if (entry.type === "command") {
-      const { command, ...header } = entry;
-      const { text, bytes } = encodeCommand(command);
-      const head = `${JSON.stringify(header).slice(0, -1)},"command":`;
-      made = { text: `${head}${text}}`, bytes: head.length + bytes + 1 };
-    } else made = encoded(JSON.stringify(entry));
-    encodedEntries.set(entry, made);
-  }
-  return made;
+function encodeEntry(entry: LogEntry & Keeper): Encoded {
+  return entry[TEXT] ?? keep(entry, encodedEntry(entry));
+}
+
+function encodedEntry(entry: LogEntry): Encoded {
+  if (entry.type !== "command") return encoded(JSON.stringify(entry));
+  const { command, ...header } = entry;
+  const { text, bytes } = encodeCommand(command);
+  const head = `${JSON.stringify(header).slice(0, -1)},"command":`;
+  return { text: `${head}${text}}`, bytes: head.length + bytes + 1 };
 }
 
 /** Bytes that an entry takes in a log row or in a message. */

@@ -17,6 +17,8 @@ export class Generation {
   readonly live: string;
   readonly arrivals: string;
   readonly #sql: SqlStorage;
+  readonly #body: string;
+  readonly #bodies: string;
 
   constructor(sql: SqlStorage, number: number) {
     this.#sql = sql;
@@ -24,6 +26,10 @@ export class Generation {
     this.records = `records_${number}`;
     this.live = `live_${number}`;
     this.arrivals = `arrivals_${number}`;
+    const body = (nth: number): string =>
+      `SELECT ${nth} AS nth, body FROM ${this.records} WHERE tbl = ? AND key = ?`;
+    this.#body = body(1);
+    this.#bodies = `${body(1)} UNION ALL ${body(2)}`;
     sql.exec(
       `CREATE TABLE IF NOT EXISTS ${this.records} (tbl TEXT, key TEXT, body TEXT NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID`,
     );
@@ -74,9 +80,16 @@ export class Generation {
   }
 
   record(table: string, key: string): string | undefined {
-    return this.#sql
-      .exec<{ body: string }>(`SELECT body FROM ${this.records} WHERE tbl = ? AND key = ?`, table, key)
-      .toArray()[0]?.body;
+    return this.#sql.exec<{ body: string }>(this.#body, table, key).toArray()[0]?.body;
+  }
+
+  /** Bodies of two records. */
+  bodies(
+    one: readonly [table: string, key: string],
+    other: readonly [table: string, key: string],
+  ): readonly [string | undefined, string | undefined] {
+    const rows = this.#sql.exec<{ nth: number; body: string }>(this.#bodies, ...one, ...other).toArray();
+    return [rows.find(({ nth }) => nth === 1)?.body, rows.find(({ nth }) => nth === 2)?.body];
   }
 
   liveAfter(number: number, charactersMax: number): readonly TableRow[] {

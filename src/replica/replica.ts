@@ -66,6 +66,12 @@ function declined(path: string, refusal: Declined): Response {
   return Response.json(refusal, STREAMED.has(path) ? { status: 409 } : {});
 }
 
+/** Who calls a replica gives an address of this form. */
+function pathOf(url: string): string {
+  const [, path = "/"] = /^https:\/\/replica(\/[^?]*)/.exec(url) ?? [];
+  return path;
+}
+
 export class Replica extends DurableObject<Env> {
   readonly #configuration: Configuration;
   readonly #stubs: ReplicaNamespace;
@@ -93,7 +99,7 @@ export class Replica extends DurableObject<Env> {
   }
 
   override async fetch(request: Request): Promise<Response> {
-    const path = new URL(request.url).pathname;
+    const path = pathOf(request.url);
     const founder = this.#born();
     if (path === "/fault") return this.#applyFault((await request.json()) as Fault, request);
     if (this.#fault.stopped) {

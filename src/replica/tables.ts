@@ -34,11 +34,27 @@ export class Tables implements Records {
   }
 
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
+    const kept = this.#kept(table, key);
+    if (kept === null) return undefined;
+    return kept ?? this.#read(table, key, this.generation.record(table, key));
+  }
+
+  both<A extends Table, B extends Table>(
+    one: readonly [table: A, key: string],
+    other: readonly [table: B, key: string],
+  ): readonly [RecordTypes[A] | undefined, RecordTypes[B] | undefined] {
+    const known = this.#kept(...one) !== undefined || this.#kept(...other) !== undefined;
+    if (known) return [this.get(...one), this.get(...other)];
+    const [first, second] = this.generation.bodies(one, other);
+    return [this.#read(...one, first), this.#read(...other, second)];
+  }
+
+  /** Null if memory says that there is none; undefined if only the table knows. */
+  #kept<T extends Table>(table: T, key: string): RecordTypes[T] | null | undefined {
     const live = this.#live.get(table, key);
     if (live !== undefined) return live;
-    const fresh = this.#fresh.get(table)?.get(key);
-    if (fresh !== undefined) return fresh === null ? undefined : (fresh as RecordTypes[T]);
-    return this.#stored(table, key);
+    const fresh = this.#fresh.get(table)?.get(key) as RecordTypes[T] | null | undefined;
+    return fresh === undefined && ALWAYS_LIVE.has(table) ? null : fresh;
   }
 
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
@@ -113,9 +129,7 @@ export class Tables implements Records {
     else records.set(key, record);
   }
 
-  #stored<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
-    if (ALWAYS_LIVE.has(table)) return undefined;
-    const body = this.generation.record(table, key);
+  #read<T extends Table>(table: T, key: string, body: string | undefined): RecordTypes[T] | undefined {
     if (body === undefined) return undefined;
     const record = JSON.parse(body) as RecordTypes[T];
     checkVersion(`record ${key} of ${table}`, record);

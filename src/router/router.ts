@@ -95,9 +95,13 @@ interface Handled {
   readonly token: string;
 }
 
-async function dispatch(request: Request, request_id: string, options: RouterOptions): Promise<Handled> {
+async function dispatch(
+  request: Request,
+  url: URL,
+  request_id: string,
+  options: RouterOptions,
+): Promise<Handled> {
   const configuration = parseConfiguration(options.env);
-  const url = new URL(request.url);
   const { own, path } = addressOf(url.pathname);
   const fail = (failure: Problem, route = "-", token = "-"): Handled => ({ result: failure, route, token });
 
@@ -119,7 +123,9 @@ async function dispatch(request: Request, request_id: string, options: RouterOpt
   const { route } = match;
   const name = own === undefined ? route.path : `/replicas/:id${route.path}`;
   const authenticated =
-    route.access === "open" ? { ok: true as const, token: "-" } : await authenticate(request, configuration);
+    route.access === "open"
+      ? { ok: true as const, token: "-" }
+      : await authenticate(request, url.hostname, configuration);
   if (!authenticated.ok) return fail(authenticated.problem, name);
   const { token } = authenticated;
   const refused =
@@ -186,7 +192,8 @@ function pageHeaders(request: Request, env: RouterOptions["env"]): Readonly<Reco
 export async function route(request: Request, options: RouterOptions): Promise<Response> {
   const started = Date.now();
   const request_id = requestId(request);
-  const instance = new URL(request.url).pathname;
+  const url = new URL(request.url);
+  const instance = url.pathname;
   if (request.method === "OPTIONS") {
     return new Response(null, {
       status: 204,
@@ -197,7 +204,7 @@ export async function route(request: Request, options: RouterOptions): Promise<R
     result,
     route: name,
     token,
-  } = await dispatch(request, request_id, options).catch(
+  } = await dispatch(request, url, request_id, options).catch(
     (error: unknown): Handled => ({ result: unexpected(error, request_id), route: "-", token: "-" }),
   );
   await discardBody(request).catch(() => undefined);

@@ -280,7 +280,7 @@ export function hostileRequests(seed: number, count: number): readonly HostileRe
 /** What a refused request must not change. What time alone changes is left out. */
 async function stateOf(cluster: Cluster): Promise<string> {
   const read = (path: string) =>
-    cluster.json<{ items: readonly Record<string, unknown>[] }>(`${path}?consistency=stale&limit=500`);
+    cluster.json<{ items: readonly Record<string, unknown>[] }>(`${path}?limit=500`);
   const [tasks, workers, operations, status, group] = await Promise.all([
     read("/api/v1/tasks"),
     read("/api/v1/workers"),
