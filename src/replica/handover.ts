@@ -11,6 +11,8 @@ import type { Changed, ChangeRefused, Declined, ReplicaName } from "./rpc.ts";
 /** A transfer is given up by the core after the loyalty period; the news of it takes a little longer. */
 const SLACK_MS = 1_000;
 const LOOK_MS = 5;
+/** Under load a voter trails at almost any moment; so long it may take to catch up. */
+const CATCH_UP_MS = 1_000;
 
 export type ChangeAnswer = Changed | ChangeRefused | Declined;
 
@@ -44,11 +46,8 @@ export class Handover {
 
   /** Answers when it leads, or why it does not. */
   async to(successor: string): Promise<ChangeAnswer> {
-    const { raft, event, now, notLeader, loyalty_ms } = this.#options;
-    let outcome: Outcome | undefined;
-    event(() => {
-      outcome = raft.transferLeadership(successor);
-    });
+    const { raft, now, notLeader, loyalty_ms } = this.#options;
+    const outcome = await this.#begun(successor);
     if (outcome === undefined) return notLeader();
     if (outcome.type === "refused") return refusalOf(nameOf(successor), outcome, this.#options);
     for (const until = now() + loyalty_ms + SLACK_MS; now() < until; await pause(LOOK_MS)) {
@@ -61,6 +60,21 @@ export class Handover {
     }
     return { type: "transferred", leader: nameOf(leader), term };
   }
+
+  async #begun(successor: string): Promise<Outcome | undefined> {
+    const { raft, event, now } = this.#options;
+    for (const until = now() + CATCH_UP_MS; ; await pause(LOOK_MS)) {
+      let outcome: Outcome | undefined;
+      event(() => {
+        outcome = raft.transferLeadership(successor);
+      });
+      if (outcome === undefined || !isBehind(outcome) || now() >= until) return outcome;
+    }
+  }
+}
+
+function isBehind(outcome: Outcome): boolean {
+  return outcome.type === "refused" && outcome.refusal.type === "learner-behind";
 }
 
 export function refused(code: ChangeRefused["code"], detail: string): ChangeRefused {
