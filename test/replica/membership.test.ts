@@ -112,6 +112,20 @@ describe("who writes waits for no election", () => {
     expectNothingLost();
   });
 
+  test("while it is handed over to one that has yet to catch up", async () => {
+    const [successor] = group.followers;
+    group.platform.fate = ({ to }) => (to === successor ? "lost" : "arrives");
+    await group.time.pass(200);
+    const asked = group.call<ChangeAnswer>(group.leader, "/membership", {
+      change: "transfer",
+      to: successor,
+    });
+    await group.time.pass(200);
+    group.platform.fate = () => "arrives";
+    expect(await group.time.outcome(asked)).toMatchObject({ type: "transferred", leader: successor });
+    expectNothingLost();
+  });
+
   test("while the leader is removed: it hands over first", async () => {
     const { leader } = group;
     const waited = await gap(async () => {
