@@ -6,6 +6,7 @@ import type {
   AdvanceTasks,
   CancelTask,
   ChangeTasks,
+  Command,
   EntryPlace,
   ForgetTasks,
   RetryTask,
@@ -16,7 +17,7 @@ import type { Deadlines } from "./deadlines.ts";
 import { cancel, expire, fallDue, retry } from "./interventions.ts";
 import type { Outcome, Refused } from "./outcomes.ts";
 import { refused } from "./outcomes.ts";
-import type { ContentRecord, TaskRecord } from "./records.ts";
+import type { TaskRecord } from "./records.ts";
 import type { State } from "./state.ts";
 
 /** Tasks that one command may change. */
@@ -41,10 +42,10 @@ export function submitTask(
   { task }: Pick<SubmitTask, "task">,
   { index }: EntryPlace,
 ): Submitted {
-  const [same, held] = state.both(["tasks", task.task_id], ["content", task.content_hash]);
+  const same = state.task(task.task_id);
   if (same !== undefined)
     return { type: "submitted", task_id: same.task_id, cached: false, status: same.status };
-  const first = held && holder(state, held);
+  const first = holderOf(state, task);
   if (first !== undefined) {
     return { type: "submitted", task_id: first.task_id, cached: true, status: first.status };
   }
@@ -64,6 +65,23 @@ export function submitTask(
   });
   state.put("content", task.content_hash, { v: 1, task_id: task.task_id });
   return { type: "submitted", task_id: task.task_id, cached: false, status };
+}
+
+/** What submissions will look for. */
+export function foreseeSubmissions(state: State, commands: readonly Command[]): void {
+  const tasks = commands.flatMap((command) => {
+    if (command.type === "submit-task") return command.task;
+    return command.type === "submit-batch" ? command.items.map(({ task }) => task) : [];
+  });
+  if (tasks.length === 0) return;
+  state.foresee(
+    "tasks",
+    tasks.map(({ task_id }) => task_id),
+  );
+  state.foresee(
+    "content",
+    tasks.map(({ content_hash }) => content_hash),
+  );
 }
 
 export function cancelTask(state: State, { task_id }: CancelTask): Outcome {
@@ -159,12 +177,8 @@ export function holderOf(
   state: State,
   { content_hash }: Pick<TaskRecord, "content_hash">,
 ): TaskRecord | undefined {
-  const held = state.get("content", content_hash);
-  return held && holder(state, held);
-}
-
-function holder(state: State, { task_id }: ContentRecord): TaskRecord | undefined {
-  const first = state.task(task_id);
+  const holder = state.get("content", content_hash);
+  const first = holder && state.task(holder.task_id);
   if (first === undefined) return undefined;
   return first.status === "completed" || !hasEnded(first.status) ? first : undefined;
 }

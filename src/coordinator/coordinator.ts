@@ -5,6 +5,7 @@
  */
 import { Answers, type Applied } from "./answers.ts";
 import { eventsAfter } from "./apply-events.ts";
+import { foreseeSubmissions } from "./apply-tasks.ts";
 import { carryOut } from "./carry-out.ts";
 import type { Command, EntryPlace } from "./commands.ts";
 import { type Export, type ExportPlace, startExport } from "./export.ts";
@@ -30,6 +31,8 @@ export interface Coordinator {
    * know, before anything has changed.
    */
   apply(command: Command, place: EntryPlace): Applied;
+  /** These are about to be applied: what they look for is read at once. Changes nothing. */
+  foresee(commands: readonly Command[]): void;
   /** Takes note of the members from an entry on, the founding ones at index 0. What was noted before changes nothing. */
   configure(members: readonly MemberRole[], index: number): readonly MemberChange[];
   /**
@@ -107,6 +110,7 @@ export function createCoordinator({ records }: { readonly records: Records }): C
   const parts = { state, operations, register };
 
   return {
+    foresee: (commands) => foreseeSubmissions(state, commands),
     apply(command, place) {
       check(command, place);
       state.advance(place.time);

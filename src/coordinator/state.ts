@@ -101,7 +101,9 @@ export class State {
     return this.#records.get(table, key);
   }
 
-  both: Records["both"] = (one, other) => this.#records.both(one, other);
+  foresee(table: Table, keys: readonly string[]): void {
+    this.#records.foresee(table, keys);
+  }
 
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
     this.#changed.put(table, key, record);

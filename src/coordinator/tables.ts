@@ -66,11 +66,8 @@ export interface Arrival {
 /** Synchronous access to every record, wherever it lives. */
 export interface Records {
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined;
-  /** Two records with one look into the tables. */
-  both<A extends Table, B extends Table>(
-    one: readonly [table: A, key: string],
-    other: readonly [table: B, key: string],
-  ): readonly [RecordTypes[A] | undefined, RecordTypes[B] | undefined];
+  /** These will be asked for soon, whether they are there or not: one look into the table is cheaper than many. */
+  foresee(table: Table, keys: readonly string[]): void;
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void;
   /** The same where there is no record under this key, and none was looked for: looking may cost more than putting. */
   add<T extends Table>(table: T, key: string, record: RecordTypes[T]): void;

@@ -53,6 +53,7 @@ export class Application {
     answered: (applied: Applied) => void,
     passed: (entry: LogEntry) => void,
   ): void {
+    this.coordinator.foresee(entries.flatMap((entry) => (entry.type === "command" ? entry.command : [])));
     for (const entry of entries) {
       if (entry.type === "command") answered(this.#command(entry));
       else if (entry.type === "configuration" && entry.configuration.type === "stable") {

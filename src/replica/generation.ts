@@ -11,6 +11,9 @@ export type TableRow =
   | readonly ["live", number: number, body: string]
   | readonly ["arrivals", number: number, first: number, last: number, body: string];
 
+/** The platform binds at most a hundred values in one statement. */
+const RECORDS_AT_ONCE = 33;
+
 export class Generation {
   readonly number: number;
   readonly records: string;
@@ -18,7 +21,8 @@ export class Generation {
   readonly arrivals: string;
   readonly #sql: SqlStorage;
   readonly #body: string;
-  readonly #bodies: string;
+  readonly #several: string;
+  readonly #insertMany: string;
 
   constructor(sql: SqlStorage, number: number) {
     this.#sql = sql;
@@ -26,10 +30,10 @@ export class Generation {
     this.records = `records_${number}`;
     this.live = `live_${number}`;
     this.arrivals = `arrivals_${number}`;
-    const body = (nth: number): string =>
-      `SELECT ${nth} AS nth, body FROM ${this.records} WHERE tbl = ? AND key = ?`;
-    this.#body = body(1);
-    this.#bodies = `${body(1)} UNION ALL ${body(2)}`;
+    this.#body = `SELECT body FROM ${this.records} WHERE tbl = ? AND key = ?`;
+    this.#several = `SELECT key, body FROM ${this.records} WHERE tbl = ? AND key IN (SELECT value FROM json_each(?))`;
+    const places = Array(RECORDS_AT_ONCE).fill("(?, ?, ?)").join(", ");
+    this.#insertMany = `INSERT OR REPLACE INTO ${this.records} (tbl, key, body) VALUES ${places}`;
     sql.exec(
       `CREATE TABLE IF NOT EXISTS ${this.records} (tbl TEXT, key TEXT, body TEXT NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID`,
     );
@@ -83,13 +87,26 @@ export class Generation {
     return this.#sql.exec<{ body: string }>(this.#body, table, key).toArray()[0]?.body;
   }
 
-  /** Bodies of two records. */
-  bodies(
-    one: readonly [table: string, key: string],
-    other: readonly [table: string, key: string],
-  ): readonly [string | undefined, string | undefined] {
-    const rows = this.#sql.exec<{ nth: number; body: string }>(this.#bodies, ...one, ...other).toArray();
-    return [rows.find(({ nth }) => nth === 1)?.body, rows.find(({ nth }) => nth === 2)?.body];
+  /** Those of these records that there are. */
+  recordsOf(
+    table: string,
+    keys: readonly string[],
+  ): readonly { readonly key: string; readonly body: string }[] {
+    return this.#sql
+      .exec<{ key: string; body: string }>(this.#several, table, JSON.stringify(keys))
+      .toArray();
+  }
+
+  /** Rows written. */
+  putRecords(table: string, records: readonly (readonly [key: string, body: string])[]): number {
+    let rows = 0;
+    const whole = records.length - (records.length % RECORDS_AT_ONCE);
+    for (let at = 0; at < whole; at += RECORDS_AT_ONCE) {
+      const values = records.slice(at, at + RECORDS_AT_ONCE).flatMap(([key, body]) => [table, key, body]);
+      rows += this.#sql.exec(this.#insertMany, ...values).rowsWritten;
+    }
+    for (const [key, body] of records.slice(whole)) rows += this.put(["records", table, key, body]);
+    return rows;
   }
 
   liveAfter(number: number, charactersMax: number): readonly TableRow[] {

@@ -26,6 +26,8 @@ export class Tables implements Records {
   readonly #arrivals: Arrivals;
   /** Changed since the last checkpoint and not live; null: in no table any more. */
   readonly #fresh = new Map<Table, Map<string, unknown>>();
+  /** Bodies as they stand in the table, of those that were to be asked for; undefined: not there. */
+  readonly #foreseen = new Map<Table, Map<string, string | undefined>>();
 
   constructor(sql: SqlStorage, generation: number) {
     this.generation = new Generation(sql, generation);
@@ -36,17 +38,16 @@ export class Tables implements Records {
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
     const kept = this.#kept(table, key);
     if (kept === null) return undefined;
-    return kept ?? this.#read(table, key, this.generation.record(table, key));
+    if (kept !== undefined) return kept;
+    const foreseen = this.#foreseen.get(table);
+    const body = foreseen?.has(key) ? foreseen.get(key) : this.generation.record(table, key);
+    return this.#read(table, key, body);
   }
 
-  both<A extends Table, B extends Table>(
-    one: readonly [table: A, key: string],
-    other: readonly [table: B, key: string],
-  ): readonly [RecordTypes[A] | undefined, RecordTypes[B] | undefined] {
-    const known = this.#kept(...one) !== undefined || this.#kept(...other) !== undefined;
-    if (known) return [this.get(...one), this.get(...other)];
-    const [first, second] = this.generation.bodies(one, other);
-    return [this.#read(...one, first), this.#read(...other, second)];
+  foresee(table: Table, keys: readonly string[]): void {
+    const bodies = new Map<string, string | undefined>(keys.map((key) => [key, undefined]));
+    for (const { key, body } of this.generation.recordsOf(table, keys)) bodies.set(key, body);
+    this.#foreseen.set(table, bodies);
   }
 
   /** Null if memory says that there is none; undefined if only the table knows. */
@@ -112,13 +113,17 @@ export class Tables implements Records {
   ): number {
     let rows = this.#live.write(changed);
     for (const [table, records] of this.#fresh) {
+      const bodies: (readonly [key: string, body: string])[] = [];
       for (const [key, record] of records) {
         const body = record === null ? null : JSON.stringify(record);
         storing(table, key, body);
-        rows += this.generation.put(["records", table, key, body]);
+        if (body === null) rows += this.generation.put(["records", table, key, null]);
+        else bodies.push([key, body]);
       }
+      rows += this.generation.putRecords(table, bodies);
     }
     this.#fresh.clear();
+    this.#foreseen.clear();
     rows += this.#arrivals.write((task_id) => this.get("tasks", task_id) !== undefined);
     return rows;
   }
