@@ -46,9 +46,9 @@ async function survives(
     const failed_at = performance.now();
     const goesOn = async () => load.acknowledged.some(({ sent_at }) => sent_at > failed_at);
     await eventually("writes go on", goesOn, PATIENCE_MS);
+  } finally {
     await cure();
     await allHealthy(cluster);
-  } finally {
     findings = await load.stop();
   }
   const { broken, ...figures } = findings;

@@ -34,8 +34,17 @@ export interface Work {
   readonly stopping: () => boolean;
 }
 
-function clientAt(url: string): Client {
-  return createClient({ url, retry_for_ms: PATIENCE_MS });
+function clientAt(...urls: readonly string[]): Client {
+  return createClient({ urls, retry_for_ms: PATIENCE_MS });
+}
+
+/** All addresses, from the nth on: whoever repeats something elsewhere goes on from a replica that is down to the next. */
+function from(nth: number, urls: readonly string[]): readonly string[] {
+  return urls.map((_, index) => urls[(nth + index) % urls.length] ?? "");
+}
+
+function clientsFrom(urls: readonly string[]): readonly Client[] {
+  return urls.map((_, nth) => clientAt(...from(nth, urls)));
 }
 
 /** Appends one event after the other, each repeated under its key until it is acknowledged; some again after that. */
@@ -45,10 +54,10 @@ export async function writeEvents(
 ): Promise<void> {
   for (let count = 0; !stopping(); count++) {
     const key = `${name}-${count}`;
-    const first = await append(ledger, url, key);
+    const first = await append(ledger, [url], key);
     if (first !== undefined) ledger.events.push(first);
     if (first !== undefined && count % 10 === 0) {
-      const again = await append(ledger, urls[count % urls.length] ?? "", key);
+      const again = await append(ledger, from(count, urls), key);
       ledger.repeats++;
       ledger.expect(
         again?.seq === first.seq,
@@ -59,12 +68,13 @@ export async function writeEvents(
   }
 }
 
-async function append(ledger: Ledger, url: string, key: string) {
+async function append(ledger: Ledger, urls: readonly string[], key: string) {
   const body = JSON.stringify({ event: { Critical: { Written: { key } } } });
   const headers = { "idempotency-key": key };
-  for (const deadline = performance.now() + PATIENCE_MS; performance.now() < deadline; ) {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (let nth = 0; performance.now() < deadline; nth++) {
     const sent_at = performance.now();
-    const answer = await answerOf(`${url}/events`, { method: "POST", body, headers });
+    const answer = await answerOf(`${urls[nth % urls.length]}/events`, { method: "POST", body, headers });
     if (answer?.status === 200) {
       const { seq, log_index } = answer.body as { readonly seq: number; readonly log_index: number };
       return { key, seq, log_index, sent_at, at: performance.now() };
@@ -119,7 +129,7 @@ export async function putOperations(
   name: string,
 ): Promise<void> {
   const { operations } = clientAt(url);
-  const others = urls.map(clientAt);
+  const others = clientsFrom(urls);
   for (let count = 0; !stopping(); count++) {
     const id = `${name}-${count}`;
     const operation = { type: "note", payload: { id } };
@@ -148,7 +158,7 @@ export async function submitTasks(
   name: string,
 ): Promise<void> {
   const { tasks } = clientAt(url);
-  const others = urls.map(clientAt);
+  const others = clientsFrom(urls);
   for (let count = 0; !stopping(); count++) {
     const idempotency_key = `${name}-${count}`;
     const input = { data: idempotency_key };
@@ -177,7 +187,7 @@ export async function submitBatches(
   size: number,
 ): Promise<void> {
   const { tasks } = clientAt(url);
-  const others = urls.map(clientAt);
+  const others = clientsFrom(urls);
   for (let count = 0; !stopping(); count++) {
     const idempotency_key = `${name}-${count}`;
     const items = Array.from({ length: size }, (_, nth) => ({
@@ -216,7 +226,7 @@ export async function proveTasks({ ledger, url, stopping }: Work, worker_id: str
   const register = () =>
     workers.register({ worker_id, boot_id, max_concurrent_tasks: SLOTS, circuits, labels: {} });
   const { heartbeat_interval_ms } = await register();
-  const beating = (async () => {
+  const beat = async (): Promise<void> => {
     while (!stopping()) {
       const leases = Array.from(held, (lease_id) => ({ lease_id }));
       await orRegister(register, () => workers.heartbeat(worker_id, { boot_id, leases }));
@@ -224,8 +234,8 @@ export async function proveTasks({ ledger, url, stopping }: Work, worker_id: str
       for (const due = performance.now() + heartbeat_interval_ms; performance.now() < due && !stopping(); )
         await pause(50);
     }
-  })();
-  for (let count = 0; !stopping(); count++) {
+  };
+  const prove = async (count: number): Promise<void> => {
     const leases = await orRegister(register, () =>
       workers.pull(worker_id, { boot_id, max: SLOTS, wait: 0.5 }),
     );
@@ -247,8 +257,11 @@ export async function proveTasks({ ledger, url, stopping }: Work, worker_id: str
       }
       held.delete(lease_id);
     }
-  }
-  await beating;
+  };
+  const proving = async (): Promise<void> => {
+    for (let count = 0; !stopping(); count++) await prove(count);
+  };
+  await Promise.all([beat(), proving()]);
 }
 
 /** A worker that is not known any more registers again, and goes on with its next call. */
