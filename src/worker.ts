@@ -2,16 +2,17 @@
 import viewer from "openapi-explorer/dist/browser/openapi-explorer.min.js" with { type: "text" };
 import { installPoseidon } from "./proofs/poseidon/poseidon.ts";
 import poseidonModule from "./proofs/poseidon/poseidon.wasm";
+import { Replica } from "./replica/replica.ts";
 import { route } from "./router/router.ts";
 import { stubTransport } from "./router/transport.ts";
 
-export { Replica } from "./replica/replica.ts";
+export { Replica };
 
 // Compiled with the Worker: here no code is made out of bytes.
 installPoseidon(poseidonModule);
 
 interface Env {
-  readonly REPLICA: DurableObjectNamespace;
+  readonly REPLICA: DurableObjectNamespace<Replica>;
 }
 
 export default {

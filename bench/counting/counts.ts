@@ -4,7 +4,7 @@ export interface Counts {
   /** By path; all that replicas ask each other as `peers`. */
   readonly object_requests: Readonly<Record<string, number>>;
   readonly alarms: number;
-  /** Bodies of what replicas ask each other and answer, as far as their length is told. */
+  /** Of the texts that replicas ask each other and answer: characters, which are bytes as long as they are ASCII. */
   readonly peer_bytes: number;
   /** Of WebSockets, incoming. */
   readonly messages: number;

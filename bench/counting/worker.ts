@@ -32,8 +32,15 @@ function awake(): void {
   heard = now;
 }
 
-function lengthOf({ headers }: Request | Response): number {
-  return Number(headers.get("content-length") ?? 0);
+/** A request to an object, which is awake for it. */
+async function asked<Answer>(path: string, answer: () => Promise<Answer>): Promise<Answer> {
+  awake();
+  add(counts.object_requests, path.startsWith("/peer") ? "peers" : path, 1);
+  try {
+    return await answer();
+  } finally {
+    awake();
+  }
 }
 
 /** `INSERT records`, `DELETE log`: without the number of a generation. */
@@ -74,18 +81,16 @@ export class Replica extends Deployed {
     super(context, env);
   }
 
-  override async fetch(request: Request): Promise<Response> {
-    awake();
-    const { pathname } = new URL(request.url);
-    const from_peer = pathname.startsWith("/peer");
-    add(counts.object_requests, from_peer ? "peers" : pathname, 1);
-    try {
-      const response = await super.fetch(request);
-      if (from_peer) counts.peer_bytes += lengthOf(request) + lengthOf(response);
-      return response;
-    } finally {
-      awake();
-    }
+  override ask(path: string, text: string, request_id?: string): Promise<string | undefined> {
+    return asked(path, async () => {
+      const answer = await super.ask(path, text, request_id);
+      if (path.startsWith("/peer")) counts.peer_bytes += text.length + (answer?.length ?? 0);
+      return answer;
+    });
+  }
+
+  override fetch(request: Request): Promise<Response> {
+    return asked(new URL(request.url).pathname, () => super.fetch(request));
   }
 
   override async alarm(): Promise<void> {

@@ -44,13 +44,12 @@ const TOO_MANY: Declined = {
 };
 
 /** What was asked for of the events, as a body or as a stream. The read was granted before. */
-export async function eventsOf(engine: Engine, asked: ReadEvents): Promise<Response | Declined> {
+export async function eventsOf(engine: Engine, asked: ReadEvents): Promise<Response | Compacted | Declined> {
   const { limit, system = false, wait_ms = 0, follow = false } = asked;
   const feed = (): FeedReader => engine.coordinator.feed;
   const after = asked.after === "latest" ? feed().latest(system) : asked.after;
   const cursor = feed().open(after, system);
-  if (cursor === undefined)
-    return Response.json({ type: "compacted", detail: feed().oldest } satisfies Compacted);
+  if (cursor === undefined) return { type: "compacted", detail: feed().oldest };
   if (follow) {
     const body = engine.subscribers.stream(cursor, after);
     if (body === undefined) return TOO_MANY;

@@ -156,7 +156,7 @@ export class Founder {
     this.#told.set(incarnation, now() + configuration.recovery_retry_ms);
     const told: Told = { ...founding, known_as };
     try {
-      await namespace.call(name, "/peer/found", JSON.stringify(told), CALL_TIMEOUT_MS);
+      await namespace.ask(name, "/peer/found", JSON.stringify(told), CALL_TIMEOUT_MS);
       // Whoever has lost its storage knows it from then on: nothing is new to it.
       if (lost) this.#told.set(incarnation, Number.POSITIVE_INFINITY);
     } catch {
@@ -166,9 +166,10 @@ export class Founder {
 
   async #introductionOf(name: string): Promise<Introduction | undefined> {
     try {
-      const response = await this.#options.namespace.call(name, "/peer/hello", "{}", CALL_TIMEOUT_MS);
-      if (!response.ok) return undefined;
-      const introduction = (await response.json()) as Introduction;
+      const { namespace } = this.#options;
+      const introduction = JSON.parse(
+        await namespace.ask(name, "/peer/hello", "{}", CALL_TIMEOUT_MS),
+      ) as Introduction;
       checkVersion(`introduction of ${name}`, introduction);
       return introduction;
     } catch {

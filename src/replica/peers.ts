@@ -155,9 +155,7 @@ export class Peers {
     const startedAt = now();
     try {
       const timeout = Math.max(CALL_TIMEOUT_MS_MIN, 2 * configuration.loyalty_ms);
-      const response = await namespace.call(nameOf(to), "/peer", body, timeout);
-      if (!response.ok) throw new Error(`status ${response.status}: ${await response.text()}`);
-      const given = (await response.json()) as PeerAnswer;
+      const given = JSON.parse(await namespace.ask(nameOf(to), "/peer", body, timeout)) as PeerAnswer;
       checkVersion(`answer of ${to}`, given);
       if (link.degraded && !(await link.passes())) throw new Error("the answer was lost");
       if (this.#closed || link.isolated) return;
@@ -221,13 +219,7 @@ export class Peers {
         if (link.isolated || (link.degraded && !(await link.passes()))) continue;
         chain.countSubrequest();
         const body = encodeEphemeral(this.#header(peer, "response"), events);
-        const response = await namespace.call(
-          nameOf(peer),
-          "/peer/ephemeral",
-          body,
-          2 * configuration.loyalty_ms,
-        );
-        await response.body?.cancel();
+        await namespace.ask(nameOf(peer), "/peer/ephemeral", body, 2 * configuration.loyalty_ms);
       }
     } catch {
       // Its streams miss these; whether it is there at all is the business of heartbeats.
@@ -284,9 +276,7 @@ export class Peers {
     if (link.isolated || this.#closed || (link.degraded && !(await link.passes()))) return undefined;
     chain.countSubrequest();
     try {
-      const response = await namespace.call(name, path, body, timeout_ms);
-      if (!response.ok) return undefined;
-      const answer = (await response.json()) as Answer;
+      const answer = JSON.parse(await namespace.ask(name, path, body, timeout_ms)) as Answer;
       if (link.isolated || (link.degraded && !(await link.passes()))) return undefined;
       return answer;
     } catch {

@@ -1,6 +1,7 @@
 /**
  * The Durable Object: one replica of the group. It is born ({@link Founder}), keeps the fault in force, and hands every
- * event to its {@link Engine}. Reached by stubs only: by the router (rpc.ts) and by its peers (`/peer…`).
+ * event to its {@link Engine}. Reached by stubs only, by the router (rpc.ts) and by its peers (`/peer…`): by
+ * {@link Replica.ask}, and where the answer is a stream or a socket by {@link Replica.fetch}.
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Configuration, parseConfiguration } from "../api/configuration.ts";
@@ -33,17 +34,16 @@ import type {
   ReadEvents,
   WorkerHeartbeat,
 } from "./rpc.ts";
-import { REQUEST_ID_HEADER } from "./rpc.ts";
+import { STREAMED } from "./rpc.ts";
 import type { TransferRequest } from "./sending.ts";
 import { openSocket, openSockets, ownerOf } from "./sockets.ts";
 import { type FaultState, NO_FAULT, Store } from "./store.ts";
 import { type ReplicaNamespace, replicaStubs } from "./stubs.ts";
 
 export interface Env {
-  readonly REPLICA: DurableObjectNamespace;
+  readonly REPLICA: DurableObjectNamespace<Replica>;
 }
 
-const STREAMED: ReadonlySet<string> = new Set(["/events", "/operations", "/export"]);
 const STOPPED: Declined = { type: "stopped" };
 /** While it leads, another one is about to. */
 const RETIRED = {
@@ -59,11 +59,6 @@ const CATCH_UP_MS_MAX = 2000;
 function wakes(path: string, body: unknown): boolean {
   const { consistency } = body as { readonly consistency?: Read["consistency"] };
   return path !== "/checkpoint" && consistency !== "stale";
-}
-
-/** A streamed body is not a union: there, the status tells an answer from a refusal. */
-function declined(path: string, refusal: Declined): Response {
-  return Response.json(refusal, STREAMED.has(path) ? { status: 409 } : {});
 }
 
 /** Who calls a replica gives an address of this form. */
@@ -98,34 +93,50 @@ export class Replica extends DurableObject<Env> {
     for (const { listener, socket } of openSockets(context)) this.#hints.joined(listener, socket);
   }
 
+  /**
+   * A call that is answered by one JSON text: `text` and the answer are as rpc.ts says for `path`. Undefined for a peer that
+   * this replica does not hear now: it is stopped or isolated, or the message was lost.
+   */
+  async ask(path: string, text: string, request_id?: string): Promise<string | undefined> {
+    const answer = path.startsWith("/peer")
+      ? await this.#peer(path, text)
+      : await this.#client(path, text, request_id);
+    if (answer === undefined || typeof answer === "string") return answer;
+    if (answer instanceof Response) throw new Error(`${path} is answered by a stream: fetch it`);
+    return JSON.stringify(answer);
+  }
+
+  /** A call that is answered by a stream, or else by JSON with status 409; or by a socket. */
   override async fetch(request: Request): Promise<Response> {
     const path = pathOf(request.url);
+    if (path === "/hints") return this.#listen(new URL(request.url).searchParams);
+    const answer = STREAMED.has(path) ? await this.#client(path, await request.text()) : undefined;
+    if (answer === undefined) return new Response(`no such stream: ${path}`, { status: 404 });
+    return answer instanceof Response ? answer : Response.json(answer, { status: 409 });
+  }
+
+  /** What the router wants. */
+  async #client(path: string, text: string, request_id?: string): Promise<object> {
     const founder = this.#born();
-    if (path === "/fault") return this.#applyFault((await request.json()) as Fault, request);
-    if (this.#fault.stopped) {
-      if (path.startsWith("/peer")) return new Response("stopped", { status: 503 });
-      return declined(path, STOPPED);
-    }
-    const engine = this.#awake();
-    engine?.chain.entered(this.#now());
-    if (path.startsWith("/peer")) {
-      if (this.#fault.isolated) return new Response("isolated", { status: 503 });
-      const degraded = this.#link.degraded;
-      if (degraded && !(await this.#link.passes())) return new Response("lost", { status: 503 });
-      const response = await this.#peer(path, request, founder, engine);
-      if (degraded && !(await this.#link.passes())) return new Response("lost", { status: 503 });
-      return response;
-    }
-    if (path === "/hints") return this.#listen(new URL(request.url).searchParams, founder, engine);
-    const body: unknown = await request.json();
+    const body: unknown = JSON.parse(text);
+    if (path === "/fault") return this.#applyFault(body as Fault, request_id);
+    if (this.#fault.stopped) return STOPPED;
+    const engine = this.#entered();
     if (path === "/observe") return this.#observe(body as Observe, founder, engine);
-    if (!engine) return declined(path, founder.declined);
+    if (!engine) return founder.declined;
     if (path === "/membership") {
       await engine.rouse();
-      return Response.json(await engine.change(body as Change));
+      return engine.change(body as Change);
     }
-    if (this.#orders.retired(this.#now())) return declined(path, RETIRED);
+    if (this.#orders.retired(this.#now())) return RETIRED;
     return this.#orders.during(() => this.#serve(path, body, engine));
+  }
+
+  /** An event has come in: the engine that takes it, if there is one. */
+  #entered(): Engine | undefined {
+    const engine = this.#awake();
+    engine?.chain.entered(this.#now());
+    return engine;
   }
 
   override webSocketClose(socket: WebSocket): void {
@@ -137,11 +148,10 @@ export class Replica extends DurableObject<Env> {
   }
 
   /** A worker that would wait here for work; it is turned away unless this replica leads, or led when all fell asleep. */
-  async #listen(
-    parameters: URLSearchParams,
-    founder: Founder,
-    engine: Engine | undefined,
-  ): Promise<Response> {
+  async #listen(parameters: URLSearchParams): Promise<Response> {
+    const founder = this.#born();
+    if (this.#fault.stopped) return Response.json(STOPPED);
+    const engine = this.#entered();
     if (!engine) return Response.json(founder.declined);
     // Asked although another one led: that one did not answer.
     if (engine.leader !== engine.id) await engine.rouse();
@@ -164,56 +174,52 @@ export class Replica extends DurableObject<Env> {
   }
 
   /** What clients want. */
-  async #serve(path: string, body: unknown, engine: Engine): Promise<Response> {
+  async #serve(path: string, body: unknown, engine: Engine): Promise<object> {
     if (wakes(path, body)) await engine.rouse();
     switch (path) {
       case "/propose": {
         const { command, wait_ms } = body as Propose;
         const answer = await engine.propose(command, wait_ms);
-        if (answer.type !== "appended") return Response.json(answer);
-        return Response.json({ ...answer, replicated: engine.tail.replicated(answer.index) });
+        if (answer.type !== "appended") return answer;
+        return { ...answer, replicated: engine.tail.replicated(answer.index) };
       }
       case "/pull":
-        return Response.json(await engine.pull(body as Pull));
+        return engine.pull(body as Pull);
       case "/heartbeat": {
         const result = engine.heartbeat(body as WorkerHeartbeat);
-        return Response.json("type" in result ? result : this.#answer(engine, result));
+        return "type" in result ? result : this.#answer(engine, result);
       }
       case "/read": {
         const { query, consistency } = body as Read;
         const refusal = await this.#readable(engine, consistency);
-        return Response.json(refusal ?? this.#answer(engine, engine.query(query)));
+        return refusal ?? this.#answer(engine, engine.query(query));
       }
       case "/events": {
         const asked = body as ReadEvents;
         const refusal = await this.#readable(engine, asked.consistency);
-        if (refusal) return declined(path, refusal);
-        const answer = await eventsOf(engine, asked);
-        return answer instanceof Response ? answer : declined(path, answer);
+        return refusal ?? eventsOf(engine, asked);
       }
       case "/ephemeral":
-        return Response.json(engine.ephemeral((body as Ephemeral).event) ?? this.#answer(engine, null));
+        return engine.ephemeral((body as Ephemeral).event) ?? this.#answer(engine, null);
       case "/checkpoint": {
         engine.event(() => void engine.checkpoints.take());
         const taken: CheckpointTaken = { checkpoint_index: engine.checkpoints.index };
-        return Response.json(this.#answer(engine, taken));
+        return this.#answer(engine, taken);
       }
       case "/operations": {
         const { consistency } = body as ExportOperations;
         const refusal = await this.#readable(engine, consistency);
-        if (refusal) return declined(path, refusal);
-        return streamOperations(() => engine.coordinator, engine.appliedIndex);
+        return refusal ?? streamOperations(() => engine.coordinator, engine.appliedIndex);
       }
       case "/export": {
         const { consistency, export_id } = body as ExportGroup;
         const refusal = await this.#readable(engine, consistency);
-        if (refusal) return declined(path, refusal);
-        return streamExport(engine, this.#configuration.cluster_id, export_id);
+        return refusal ?? streamExport(engine, this.#configuration.cluster_id, export_id);
       }
       case "/import":
-        return Response.json(await engine.import(body as ImportLines));
+        return engine.import(body as ImportLines);
       default:
-        return new Response(`no such call: ${path}`, { status: 404 });
+        throw new Error(`no such call: ${path}`);
     }
   }
 
@@ -241,7 +247,7 @@ export class Replica extends DurableObject<Env> {
       store: this.#store,
       namespace: this.#stubs,
       now: () => this.#now(),
-      silenced: () => this.#fault.stopped || this.#fault.isolated,
+      silenced: () => this.#silenced,
       born: () => void this.#awake()?.rouse(),
       log: (text) => this.#log(text),
     });
@@ -290,31 +296,46 @@ export class Replica extends DurableObject<Env> {
     return engine;
   }
 
-  async #peer(
+  /** What other replicas want. Undefined while this one does not hear them. */
+  async #peer(path: string, text: string): Promise<string | object | undefined> {
+    const founder = this.#born();
+    if (this.#silenced) return undefined;
+    const engine = this.#entered();
+    const degraded = this.#link.degraded;
+    if (degraded && !(await this.#link.passes())) return undefined;
+    // A fault may have come in meanwhile.
+    if (degraded && (this.#silenced || this.#engine !== engine)) return undefined;
+    const answer = await this.#heard(path, text, founder, engine);
+    return degraded && !(await this.#link.passes()) ? undefined : answer;
+  }
+
+  get #silenced(): boolean {
+    return this.#fault.stopped || this.#fault.isolated;
+  }
+
+  async #heard(
     path: string,
-    request: Request,
+    text: string,
     founder: Founder,
     engine: Engine | undefined,
-  ): Promise<Response> {
+  ): Promise<string | object> {
     if (path === "/peer/hello") {
       this.#store.touch();
-      return Response.json(founder.introduction);
+      return founder.introduction;
     }
     if (path === "/peer/found") {
-      founder.hear((await request.json()) as Told);
-      return Response.json({ v: FORMAT_VERSION });
+      founder.hear(JSON.parse(text) as Told);
+      return { v: FORMAT_VERSION };
     }
     if (path === "/peer/member") {
-      const order = (await request.json()) as Order;
       this.#store.touch();
-      return Response.json(this.#orders.take(order, founder, this.#now(), () => this.#leave()));
+      return this.#orders.take(JSON.parse(text) as Order, founder, this.#now(), () => this.#leave());
     }
     const { founding, id } = founder;
     if (!engine || !founding) {
-      const blank: PeerAnswer = { v: FORMAT_VERSION, type: "blank", incarnation: founder.incarnation };
-      return Response.json(blank);
+      return { v: FORMAT_VERSION, type: "blank", incarnation: founder.incarnation } satisfies PeerAnswer;
     }
-    const body = (await request.json()) as PeerBody;
+    const body = JSON.parse(text) as PeerBody;
     checkVersion(`message of ${body.from}`, body);
     if (body.founding_id !== founding.founding_id || body.to !== id) {
       const detail = `it is ${id} of founding ${founding.founding_id}; the message was for ${body.to} of ${body.founding_id}`;
@@ -322,30 +343,29 @@ export class Replica extends DurableObject<Env> {
         this.#dropped.add(body.from + body.to);
         this.#log(`peers: messages of ${body.from} are dropped: ${detail}`);
       }
-      return Response.json({ v: FORMAT_VERSION, type: "mismatch", detail } satisfies PeerAnswer);
+      return { v: FORMAT_VERSION, type: "mismatch", detail } satisfies PeerAnswer;
     }
     if (engine.coordinator.member(body.from)?.role === "removed") {
-      return Response.json({ v: FORMAT_VERSION, type: "removed" } satisfies PeerAnswer);
+      return { v: FORMAT_VERSION, type: "removed" } satisfies PeerAnswer;
     }
-    // Reading the body was an await: a fault may have come in between.
-    if (this.#engine !== engine || this.#fault.isolated) return new Response("gone", { status: 503 });
-    if (path === "/peer/rouse") {
-      this.#store.touch();
-      return Response.json({ v: FORMAT_VERSION, roused: engine.roused() });
-    }
-    if (path === "/peer/read-index") return Response.json(await engine.grantAsLeader());
-    if (path === "/peer/ephemeral") {
-      engine.subscribers.ephemeral(body.events ?? []);
-      return new Response(encodeAnswer([], engine.subscribers.listening));
-    }
-    if (path === "/peer/transfer") {
-      const { request: step } = body as PeerBody & { readonly request: TransferRequest };
-      return Response.json({ v: FORMAT_VERSION, answer: engine.transfer(body.from, step) });
+    switch (path) {
+      case "/peer/rouse":
+        this.#store.touch();
+        return { v: FORMAT_VERSION, roused: engine.roused() };
+      case "/peer/read-index":
+        return engine.grantAsLeader();
+      case "/peer/ephemeral":
+        engine.subscribers.ephemeral(body.events ?? []);
+        return encodeAnswer([], engine.subscribers.listening);
+      case "/peer/transfer": {
+        const { request: step } = body as PeerBody & { readonly request: TransferRequest };
+        return { v: FORMAT_VERSION, answer: engine.transfer(body.from, step) };
+      }
     }
     const messages = engine.answer(body.from, body.messages);
-    if (body.answer === "response") return new Response(encodeAnswer(messages, engine.subscribers.listening));
+    if (body.answer === "response") return encodeAnswer(messages, engine.subscribers.listening);
     if (messages.length > 0) void engine.peers.post(body.from, messages);
-    return new Response(encodeAnswer([], engine.subscribers.listening));
+    return encodeAnswer([], engine.subscribers.listening);
   }
 
   /** This replica was removed: it forgets that it ever took part, and may come back as another one. */
@@ -386,7 +406,7 @@ export class Replica extends DurableObject<Env> {
     return { type: "answer", applied_index: engine.appliedIndex, result };
   }
 
-  #observe({ what }: Observe, founder: Founder, engine: Engine | undefined): Response {
+  #observe({ what }: Observe, founder: Founder, engine: Engine | undefined): Answer {
     const view = {
       name: this.#name,
       configuration: this.#configuration,
@@ -406,16 +426,11 @@ export class Replica extends DurableObject<Env> {
             : what === "cluster"
               ? clusterOf(view)
               : (engine?.leadership ?? { name: view.name, term: 0, leads: false, ready: false });
-    return Response.json({
-      type: "answer",
-      applied_index: engine?.appliedIndex ?? 0,
-      result,
-    } satisfies Answer);
+    return { type: "answer", applied_index: engine?.appliedIndex ?? 0, result };
   }
 
-  #applyFault(fault: Fault, request: Request): Response {
+  #applyFault(fault: Fault, request_id: string | undefined): Answer {
     const before = this.#fault;
-    const request_id = request.headers.get(REQUEST_ID_HEADER) ?? undefined;
     this.#log(`fault: ${fault.action}`, { request_id });
     switch (fault.action) {
       case "stop":
@@ -442,6 +457,6 @@ export class Replica extends DurableObject<Env> {
     }
     if (this.#fault !== before) this.#store.setState("fault", this.#fault);
     if (!this.#fault.stopped && !this.#fault.isolated) this.#awake();
-    return Response.json({ type: "answer", applied_index: 0, result: this.#fault } satisfies Answer);
+    return { type: "answer", applied_index: 0, result: this.#fault };
   }
 }

@@ -1,7 +1,7 @@
 /**
- * What the router and a replica say to each other over a Durable Object stub: `POST https://replica/<path>` with a
- * JSON body. None of these paths can be reached through a public route. Every answer is 200 with one of the unions below; a
- * stub that throws leaves the outcome of the call unknown.
+ * What the router and a replica say to each other over a Durable Object stub: `ask(path, text)` with JSON text both ways,
+ * and `POST https://replica/<path>` where the answer is streamed. None of these paths can be reached through a public
+ * route. Every answer is one of the unions below; a stub that throws leaves the outcome of the call unknown.
  *
  * | path         | request            | answer                                    |
  * |--------------|--------------------|-------------------------------------------|
@@ -27,8 +27,13 @@ import type { Query } from "../coordinator/views.ts";
 /** A replica as people and the HTTP contract name it: `coordinator-1`. Its Raft identity is `name.incarnation`. */
 export type ReplicaName = string;
 
-export const REPLICA_HEADER = "x-troika-replica";
-export const REQUEST_ID_HEADER = "x-request-id";
+/** Paths whose answers are streams. */
+export const STREAMED: ReadonlySet<string> = new Set(["/events", "/operations", "/export"]);
+
+/** The door to a replica for everything but streams and sockets. Undefined: it does not hear its peers now. */
+export interface Asked {
+  ask(path: string, text: string, request_id?: string): Promise<string | undefined>;
+}
 
 /** For a command that grants leases: made by whoever proposes it. */
 export function newNonce(): Nonce {

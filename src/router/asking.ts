@@ -37,7 +37,7 @@ export function askOnce(
     body: JSON.stringify(body),
     request_id,
     timeout_ms,
-    ...(location_hint === undefined ? {} : { location_hint }),
+    location_hint,
   }).result;
 }
 

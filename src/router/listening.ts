@@ -24,7 +24,7 @@ export async function listenAtLeader(
       leader = found?.leads === true ? found.name : found?.leader;
     }
     if (leader === undefined) break;
-    const asked = await openSocket(group.transport, leader, path, request_id, deadline);
+    const asked = await openSocket(group.transport, leader, path, deadline);
     if (asked.type === "open") return { ok: true, value: asked.response };
     if (asked.type === "refused") return { ok: true, value: asked };
     if (asked.type === "not-leader" && asked.leader !== undefined && asked.leader !== leader) {

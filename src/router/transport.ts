@@ -1,48 +1,51 @@
 /** Calls to the replicas over Durable Object stubs. */
 import { type Configuration, replicaNames } from "../api/configuration.ts";
-import { REPLICA_HEADER, REQUEST_ID_HEADER, type ReplicaName } from "../replica/rpc.ts";
+import type { Asked, ReplicaName } from "../replica/rpc.ts";
 
 export interface CallOptions {
-  readonly signal: AbortSignal;
   readonly request_id: string;
   /** For a replica that is not among the configured ones. */
-  readonly location_hint?: string;
+  readonly location_hint?: string | undefined;
 }
 
+/** One call each. They throw when the stub does; the outcome is then unknown. */
 export interface Transport {
-  /** Makes one call. Throws when the stub does or the signal aborts it; the outcome is then unknown. */
-  call(replica: ReplicaName, path: string, body: string, options: CallOptions): Promise<Response>;
+  /** JSON text for JSON text. */
+  ask(replica: ReplicaName, path: string, text: string, options: CallOptions): Promise<string>;
+  /** The same where the answer is a stream. */
+  stream(replica: ReplicaName, path: string, text: string, signal: AbortSignal): Promise<Response>;
   /** Opens a WebSocket: 101 with it, or an answer that says why not. */
-  open(replica: ReplicaName, path: string, options: CallOptions): Promise<Response>;
+  open(replica: ReplicaName, path: string, signal: AbortSignal): Promise<Response>;
 }
 
 /** What is needed of a `DurableObjectNamespace`. */
 export interface ReplicaNamespace<Id = unknown> {
   idFromName(name: string): Id;
-  get(id: Id, options?: object): { fetch(url: string, init: object): Promise<Response> };
+  get(id: Id, options?: object): Asked & { fetch(url: string, init: object): Promise<Response> };
 }
 
 export function stubTransport<Id>(namespace: ReplicaNamespace<Id>, configuration: Configuration): Transport {
   const names = replicaNames(configuration);
-  // A stub that threw stays broken, so each call takes a new one; the hint counts only for the first `get` ever.
-  const stub = (replica: ReplicaName, location_hint: string | undefined) => {
-    const id = namespace.idFromName(`${configuration.cluster_id}/${replica}`);
-    const hint = location_hint ?? configuration.location_hints[names.indexOf(replica)];
-    return namespace.get(id, hint === undefined ? {} : { locationHint: hint });
+  const ids = new Map<ReplicaName, Id>();
+  const idOf = (replica: ReplicaName): Id => {
+    const id = ids.get(replica) ?? namespace.idFromName(`${configuration.cluster_id}/${replica}`);
+    ids.set(replica, id);
+    return id;
   };
-  const headersOf = (replica: ReplicaName, request_id: string) => ({
-    [REPLICA_HEADER]: replica,
-    [REQUEST_ID_HEADER]: request_id,
-  });
+  // A stub that threw stays broken, so each call takes a new one; the hint counts only for the first `get` ever.
+  const stub = (replica: ReplicaName, location_hint?: string | undefined) => {
+    const hint = location_hint ?? configuration.location_hints[names.indexOf(replica)];
+    return namespace.get(idOf(replica), hint === undefined ? {} : { locationHint: hint });
+  };
   return {
-    async call(replica, path, body, { signal, request_id, location_hint }) {
-      const headers = headersOf(replica, request_id);
-      const init = { method: "POST", headers, body, signal };
-      return await stub(replica, location_hint).fetch(`https://replica${path}`, init);
+    async ask(replica, path, text, { request_id, location_hint }) {
+      const answer = await stub(replica, location_hint).ask(path, text, request_id);
+      if (answer === undefined) throw new Error(`${path} has no answer`);
+      return answer;
     },
-    async open(replica, path, { signal, request_id, location_hint }) {
-      const headers = { ...headersOf(replica, request_id), upgrade: "websocket" };
-      return await stub(replica, location_hint).fetch(`https://replica${path}`, { headers, signal });
-    },
+    stream: (replica, path, body, signal) =>
+      stub(replica).fetch(`https://replica${path}`, { method: "POST", body, signal }),
+    open: (replica, path, signal) =>
+      stub(replica).fetch(`https://replica${path}`, { headers: { upgrade: "websocket" }, signal }),
   };
 }

@@ -7,6 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Log, LogLevel, Miniflare } from "miniflare";
+import type { Asked } from "../../src/replica/rpc.ts";
 import { bundleWorker } from "../support/bundle.ts";
 
 const CLUSTER_ID = "test";
@@ -42,8 +43,8 @@ export interface Cluster {
     headers?: Record<string, string>,
   ): Promise<Reply<Body>>;
   fault(replica: string, action: string): Promise<void>;
-  /** Calls one replica past the router, as a router or a peer would. No client can. */
-  call(replica: string, path: string, body: unknown): Promise<Reply<Record<string, unknown>>>;
+  /** Asks one replica past the router, as a router or a peer would. No client can. */
+  call(replica: string, path: string, body: unknown): Promise<Record<string, unknown>>;
   /** Ends every process, does what is to be done meanwhile, and starts again on the same storage. */
   restart(whileDown?: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
@@ -128,8 +129,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     call: async (replica, path, body) => {
       const namespace = await miniflare.getDurableObjectNamespace("REPLICA");
       const stub = namespace.get(namespace.idFromName(`${variables.CLUSTER_ID}/${replica}`));
-      const init = { method: "POST", body: JSON.stringify(body) };
-      return reply(await stub.fetch(`https://replica${path}`, init));
+      const { ask } = stub as unknown as Asked;
+      const text = await ask.call(stub, path, JSON.stringify(body));
+      if (text === undefined) throw new Error(`${replica} does not hear its peers`);
+      return JSON.parse(text);
     },
     restart: async (whileDown) => {
       await miniflare.dispose();

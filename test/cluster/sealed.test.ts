@@ -155,14 +155,14 @@ describe("calls that are for replicas alone", () => {
 
   test("though such messages are understood where they are meant to arrive", async () => {
     const hello = await cluster.call(victim, "/peer/hello", {});
-    expect(`${hello.body.name}.${hello.body.incarnation}`).toBe(identities.get(victim));
+    expect(`${hello.name}.${hello.incarnation}`).toBe(identities.get(victim));
     const lastLog = { term: TERM, index: 99 };
     const asked = peerBody([{ type: "vote-request", lastLog, transfer: true }]);
     const voted = await cluster.call(victim, "/peer", asked);
-    expect(voted.body.messages).toMatchObject([{ type: "vote-response", term: TERM, granted: true }]);
+    expect(voted.messages).toMatchObject([{ type: "vote-response", term: TERM, granted: true }]);
     await eventually("the forged event is committed", async () => {
       const proposed = await cluster.call(await leaderOf(cluster), "/propose", { command });
-      return proposed.body.type === "applied";
+      return proposed.type === "applied";
     });
     expect((await cluster.json("/events")).body).toEqual({ events: [{ Forged: {} }], count: 1 });
   });

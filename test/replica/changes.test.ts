@@ -55,7 +55,7 @@ async function observe<Result>(name: string, what: "cluster" | "health"): Promis
 
 async function eventsAt(name: string): Promise<string> {
   const body = JSON.stringify({ consistency: "stale" });
-  const read = group.platform.event(name, "/events", body).then((response) => response.text());
+  const read = group.platform.fetch(name, "/events", body).then((response) => response.text());
   return group.time.outcome(read);
 }
 

@@ -54,18 +54,10 @@ interface ResponseInit {
 type DurableObjectLocationHint = string;
 
 interface DurableObjectStub {
-  fetch(
-    url: string,
-    init: {
-      readonly method: string;
-      readonly body: string;
-      readonly headers: Readonly<Record<string, string>>;
-      readonly signal: AbortSignal;
-    },
-  ): Promise<Response>;
+  ask(path: string, text: string): Promise<string | undefined>;
 }
 
-interface DurableObjectNamespace {
+interface DurableObjectNamespace<_Class = unknown> {
   idFromName(name: string): DurableObjectId;
   get(id: DurableObjectId, options?: { readonly locationHint: DurableObjectLocationHint }): DurableObjectStub;
 }

@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Fault } from "../../src/replica/rpc.ts";
 import { Group, NAMES } from "./harness.ts";
 import type { Call } from "./platform.ts";
-import { turn } from "./time.ts";
 
 const [FOUNDER, , LAST] = NAMES;
 /** As the profile has it. */
@@ -54,33 +53,6 @@ describe("a founding that is interrupted", () => {
       });
     }
   }
-});
-
-test("a replica that is stopped while it is told of the founding does not come to life", async () => {
-  const { platform, time } = group;
-  platform.fate = (call) => (call.path === "/peer/found" && call.to === LAST ? "lost" : "arrives");
-  await look(FOUNDER);
-  await time.until("the founding", 2000, founded);
-  const told = calls.find(({ path, to }) => path === "/peer/found" && to === LAST);
-  platform.fate = (call) => (call.to === LAST ? "lost" : "arrives");
-
-  // The body of the call is still on its way when the operator's request comes.
-  const body = new TransformStream<Uint8Array, Uint8Array>();
-  const telling = platform.event(LAST, "/peer/found", body.readable);
-  await turn();
-  await group.fault(LAST, "stop");
-  calls.length = 0;
-  const writer = body.writable.getWriter();
-  await writer.write(new TextEncoder().encode(told?.text));
-  await writer.close();
-  await time.outcome(telling);
-  await time.pass(3000);
-  expect(callsOf(LAST)).toEqual([]);
-
-  platform.fate = () => "arrives";
-  await group.fault(LAST, "start");
-  await time.pass(1000);
-  expect(await look(LAST)).toMatchObject({ result: { status: "healthy" } });
 });
 
 test("the founder that has lost its storage asks until it knows, and then no more", async () => {

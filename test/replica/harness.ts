@@ -119,8 +119,9 @@ export class Group {
 
   /** What the router does. */
   async call<Result>(name: string, path: string, body: unknown): Promise<Result> {
-    const response = await this.platform.event(name, path, JSON.stringify(body));
-    return (await response.json()) as Result;
+    const text = await this.platform.ask(name, path, JSON.stringify(body));
+    if (text === undefined) throw new Error(`${name} does not hear its peers`);
+    return JSON.parse(text) as Result;
   }
 
   async propose(body: Body | Record<string, unknown>): Promise<ProposeAnswer> {

@@ -18,6 +18,7 @@ import { stepping } from "../support/steps.ts";
 import { VirtualTime } from "./time.ts";
 
 export interface Durable {
+  ask(path: string, text: string): Promise<string | undefined>;
   fetch(request: Request): Promise<Response>;
   alarm?(): Promise<void>;
 }
@@ -238,8 +239,8 @@ export class Call {
   /** Whether it was made while something that the caller wrote before was not yet flushed. */
   readonly behindWrite: boolean;
   readonly #platform: Platform;
-  readonly #answered = Promise.withResolvers<Response>();
-  #response: Promise<Response> | undefined;
+  readonly #answered = Promise.withResolvers<string | undefined>();
+  #answer: Promise<string | undefined> | undefined;
 
   constructor(platform: Platform, from: Instance, to: string, path: string, text: string) {
     this.#platform = platform;
@@ -260,35 +261,30 @@ export class Call {
     return this.path === "/peer" && this.text.includes(`"type":"${type}"`);
   }
 
-  get outcome(): Promise<Response> {
+  get outcome(): Promise<string | undefined> {
     return this.#answered.promise;
   }
 
-  /** It arrives now; resolves when the response is ready to leave. */
+  /** It arrives now; resolves when the answer is ready to leave. */
   async deliver(): Promise<readonly PeerMessage[]> {
-    this.#response ??= this.#platform.event(this.to, this.path, this.text);
-    const response = (await this.#response).clone();
-    if (this.path !== "/peer" || !response.ok) return [];
-    const answer = (await response.json()) as PeerAnswer;
+    this.#answer ??= this.#platform.ask(this.to, this.path, this.text);
+    const text = await this.#answer;
+    if (this.path !== "/peer" || text === undefined) return [];
+    const answer = JSON.parse(text) as PeerAnswer;
     return answer.type === "messages" ? answer.messages : [];
   }
 
-  /** The response arrives now. */
+  /** The answer arrives now. */
   answer(): void {
-    if (!this.#response) throw new Error(`${this.path} to ${this.to} was answered before it arrived`);
-    const arrived = this.path === "/peer" ? this.#response : this.#response.then((one) => this.#garbled(one));
-    arrived.then(this.#answered.resolve, this.#answered.reject);
+    if (!this.#answer) throw new Error(`${this.path} to ${this.to} was answered before it arrived`);
+    const garbled = (text: string | undefined): string | undefined =>
+      text === undefined || this.path === "/peer" ? text : this.#platform.garble(this, text);
+    this.#answer.then(garbled).then(this.#answered.resolve, this.#answered.reject);
   }
 
-  async #garbled(response: Response): Promise<Response> {
-    const text = await response.clone().text();
-    const garbled = this.#platform.garble(this, text);
-    return garbled === text ? response : new Response(garbled);
-  }
-
-  /** Another response than its own arrives now. */
+  /** Another answer than its own arrives now. */
   answerWith(text: string): void {
-    this.#answered.resolve(new Response(text));
+    this.#answered.resolve(text);
   }
 
   lose(): void {
@@ -377,17 +373,29 @@ export class Platform {
     await this.#current.run(invocation, () => instance.object.alarm?.());
   }
 
-  /** An event comes in from outside. The answer leaves when what was written before it is flushed. */
-  async event(name: string, path: string, body: string | ReadableStream<Uint8Array>): Promise<Response> {
+  /** A call comes in from outside. The answer leaves when what was written before it is flushed. */
+  ask(name: string, path: string, text: string): Promise<string | undefined> {
+    return this.#event(name, path, (object) => object.ask(path, text));
+  }
+
+  /** The same where the answer is a stream. */
+  fetch(name: string, path: string, body: string): Promise<Response> {
+    const request = new Request(`https://replica${path}`, { method: "POST", body });
+    return this.#event(name, path, (object) => object.fetch(request));
+  }
+
+  async #event<Result>(
+    name: string,
+    path: string,
+    deliver: (object: Durable) => Promise<Result>,
+  ): Promise<Result> {
     const instance = this.instance(name);
     const invocation: Invocation = { instance, path, subrequests: 0 };
     this.invocations.push(invocation);
-    const init: RequestInit & { duplex: "half" } = { method: "POST", body, duplex: "half" };
-    const request = new Request(`https://replica${path}`, init);
-    const response = await this.#current.run(invocation, () => instance.object.fetch(request));
+    const answer = await this.#current.run(invocation, () => deliver(instance.object));
     await instance.flushed;
     if (instance.destroyed) throw new Error(`${name} was destroyed before it answered`);
-    return response;
+    return answer;
   }
 
   namespaceOf(from: Instance): DurableObjectNamespace {
@@ -400,14 +408,13 @@ export class Platform {
   #stub(from: Instance, to: string): DurableObjectStub {
     let broken: unknown;
     let lastArrival = 0;
-    const fetch: DurableObjectStub["fetch"] = async (url, { body, signal }) => {
+    const ask: DurableObjectStub["ask"] = async (path, text) => {
       if (broken) throw broken;
       const invocation = this.#current.getStore();
       if (invocation) invocation.subrequests++;
-      const call = new Call(this, from, to, new URL(url).pathname, body);
+      const call = new Call(this, from, to, path, text);
       this.watch(call);
       try {
-        signal.addEventListener("abort", () => call.lose());
         await from.flushed;
         if (from.destroyed) throw new Error(`${from.name} was destroyed before its call left`);
         lastArrival = Math.max(lastArrival, this.time.now + this.latency(call));
@@ -418,7 +425,7 @@ export class Platform {
         throw error;
       }
     };
-    return { fetch };
+    return { ask };
   }
 
   #carry(call: Call, ms: number): void {

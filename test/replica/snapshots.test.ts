@@ -98,8 +98,8 @@ test("who waits at a replica for what a snapshot brings need not wait for the ne
   const index = await checkpoint(group.leader);
   await group.fault(away, "isolate");
   await group.fault(away, "start");
-  const poll = { consistency: "stale", after: "latest", wait_ms: 20_000 };
-  const polled = group.call<{ readonly count: number }>(away, "/events", poll);
+  const poll = JSON.stringify({ consistency: "stale", after: "latest", wait_ms: 20_000 });
+  const polled = group.platform.fetch(away, "/events", poll).then((response) => response.json());
   await group.time.pass(100);
   await group.fault(away, "heal");
   const began = group.time.now;

@@ -12,7 +12,8 @@ import type { Group } from "../../src/router/group.ts";
 export type Behaviour = (call: {
   readonly path: string;
   readonly body: unknown;
-  readonly signal: AbortSignal;
+  /** Of a stream: whoever asked does not want it any more. */
+  readonly signal?: AbortSignal;
 }) => unknown | Promise<unknown>;
 
 export const NAMES = ["coordinator-1", "coordinator-2", "coordinator-3"] as const;
@@ -66,7 +67,7 @@ export const noLeader: Declined = {
 /** Never answers, until it is given up on. */
 export const hang: Behaviour = ({ signal }) =>
   new Promise((_resolve, reject) =>
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true }),
   );
 
 export const broken: Behaviour = () => Promise.reject(new Error("the stub is broken"));
@@ -91,19 +92,24 @@ export function fakeGroup(leader?: Name): FakeGroup {
     log: (event) => logs.push(event),
     transport: {
       open: () => Promise.reject(new Error("there are no sockets here")),
-      async call(replica, path, text, { signal }) {
+      async ask(replica, path, text) {
         const body: unknown = JSON.parse(text);
         const at = Date.now() - started;
         if (path === "/observe") {
           observations.push({ at, replica });
           const view = leaderships.get(replica);
-          if (view === undefined) await hang({ path, body, signal });
+          if (view === undefined) await hang({ path, body });
           const result = { name: replica, term: 0, leads: false, ready: false, ...view };
-          return Response.json({ type: "answer", applied_index: 0, result });
+          return JSON.stringify({ type: "answer", applied_index: 0, result });
         }
         calls.push({ at, replica, body });
-        const answer = await behaviours.get(replica)?.({ path, body, signal });
-        return answer instanceof Response ? answer : Response.json(answer);
+        const answer = await behaviours.get(replica)?.({ path, body });
+        return typeof answer === "string" ? answer : JSON.stringify(answer);
+      },
+      async stream(replica, path, text, signal) {
+        const body: unknown = JSON.parse(text);
+        calls.push({ at: Date.now() - started, replica, body });
+        return (await behaviours.get(replica)?.({ path, body, signal })) as Response;
       },
     },
   };

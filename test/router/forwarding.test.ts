@@ -70,9 +70,18 @@ describe("finding the leader", () => {
 
   it("takes an answer that is no answer for a broken stub", async () => {
     const fake = fakeGroup("coordinator-1");
-    fake.behave("coordinator-1", () => new Response("crashed", { status: 500 }));
+    fake.behave("coordinator-1", () => "crashed");
     fake.behave("coordinator-2", () => applied(1));
     expect((await fake.forward()).result).toMatchObject({ type: "answer", replica: "coordinator-2" });
+  });
+
+  it("takes a stream that is none for a broken stub", async () => {
+    const fake = fakeGroup("coordinator-1");
+    const stream = new Response("here");
+    fake.behave("coordinator-1", () => new Response("crashed", { status: 500 }));
+    fake.behave("coordinator-2", () => stream);
+    const { result } = await fake.forward({ path: "/events", writes: false });
+    expect(result).toEqual({ type: "answer", replica: "coordinator-2", value: stream });
   });
 
   it("goes on to the next replica when one is stopped", async () => {
@@ -148,19 +157,19 @@ describe("an answer that is overdue", () => {
     expect(fake.calls).toHaveLength(2);
   });
 
-  it("gives up on the attempts that it no longer needs", async () => {
+  it("gives up on the streams that it no longer needs", async () => {
     const fake = fakeGroup("coordinator-1");
     let given = "";
     fake.behave("coordinator-1", (call) => {
-      call.signal.addEventListener("abort", () => {
-        given = String(call.signal.reason);
+      call.signal?.addEventListener("abort", () => {
+        given = String(call.signal?.reason);
       });
       return hang(call);
     });
-    fake.behave("coordinator-2", () => applied(1));
+    fake.behave("coordinator-2", () => new Response("here"));
     fake.observed("coordinator-2", { term: 5, leads: true, ready: true });
     fake.observed("coordinator-3", { term: 5, leader: "coordinator-2" });
-    await fake.forward();
+    await fake.forward({ path: "/events", writes: false });
     expect(given).toContain("another replica answered");
   });
 });
@@ -250,7 +259,7 @@ describe("the end of a write without an answer", () => {
         later(
           answers ? (body as { wait_ms: number }).wait_ms : 8_000,
           answers ? applied(1) : notLeader("coordinator-2"),
-        )({ path: "", body, signal: new AbortController().signal }),
+        )({ path: "", body }),
       );
     poll("coordinator-1", false);
     poll("coordinator-2", true);

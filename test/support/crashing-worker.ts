@@ -12,7 +12,7 @@ import { MATTERS, type Order, Strike, stepping } from "./steps.ts";
 const HOLD_MS = 20_000;
 
 interface Env {
-  readonly REPLICA: DurableObjectNamespace;
+  readonly REPLICA: DurableObjectNamespace<Deployed>;
   readonly CLUSTER_ID: string;
 }
 
