@@ -1,7 +1,7 @@
 /**
  * Where the time of the one thread goes that runs router and replicas here: workerd's own CPU profile under a load.
  *
- *     npx node bench/profile.ts [single|latency|batch] [--seconds 8] [--save profile.cpuprofile]
+ *     npx node bench/profile.ts [single|latency|batch|life] [--seconds 8] [--save profile.cpuprofile]
  *
  * Prints the rate and, by function, the share of the samples in which it ran, idle included.
  */
@@ -9,8 +9,9 @@ import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { drive, type Http, httpTo, type Send } from "./generator.ts";
 import { Inspector } from "./inspector.ts";
+import { vkHash } from "./sections/life.ts";
 import { freePort, startWorkerd } from "./workerd.ts";
-import { submitBatch, submitNoop } from "./workloads.ts";
+import { live, submitBatch, submitNoop } from "./workloads.ts";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -23,12 +24,32 @@ const { values: flags, positionals } = parseArgs({
 
 interface Workload {
   readonly connections: number;
-  readonly send: (http: Http) => Send;
+  /** For so many seconds; says what was done in them. */
+  readonly run: (http: Http, seconds: number) => Promise<string>;
 }
+
+function driven(connections: number, send: (http: Http) => Send): Workload {
+  return {
+    connections,
+    async run(http, seconds) {
+      const measured = await drive(send(http), { connections, seconds, warmup_seconds: 0 });
+      return `${measured.per_second.toFixed(0)}/s p50 ${measured.p50_ms} ms p99 ${measured.p99_ms} ms`;
+    },
+  };
+}
+
 const WORKLOADS: Readonly<Record<string, Workload>> = {
-  single: { connections: 32, send: submitNoop },
-  latency: { connections: 1, send: submitNoop },
-  batch: { connections: 16, send: (http) => submitBatch(http, 100) },
+  single: driven(32, submitNoop),
+  latency: driven(1, submitNoop),
+  batch: driven(16, (http) => submitBatch(http, 100)),
+  life: {
+    connections: 64,
+    async run(http, seconds) {
+      const vk_hash = await vkHash(http.url);
+      const { per_second } = await live(http, { provers: 4, slots: 12, seconds, vk_hash });
+      return `${per_second.toFixed(0)} lives/s`;
+    },
+  },
 };
 
 interface ProfileNode {
@@ -83,21 +104,17 @@ try {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const http = httpTo(workerd.url, workload.connections);
-  const send = workload.send(http);
-  const { connections } = workload;
-  await drive(send, { connections, seconds: 2 });
+  await workload.run(http, 2);
   const inspector = await Inspector.open(inspectorPort);
   await inspector.ask("Profiler.enable");
   await inspector.ask("Profiler.setSamplingInterval", { interval: 200 });
   await inspector.ask("Profiler.start");
-  const measured = await drive(send, { connections, seconds: Number(flags.seconds), warmup_seconds: 0 });
+  const measured = await workload.run(http, Number(flags.seconds));
   const { profile } = await inspector.ask<{ readonly profile: Profile }>("Profiler.stop");
   inspector.close();
   await http.close();
   if (flags.save !== undefined) await writeFile(flags.save, JSON.stringify(profile));
-  console.log(
-    `${name}: ${measured.per_second.toFixed(0)}/s p50 ${measured.p50_ms} ms p99 ${measured.p99_ms} ms`,
-  );
+  console.log(`${name}: ${measured}`);
   const percent = (share: number): string => `${(100 * share).toFixed(1)} %`.padStart(8);
   console.log("    self    total  function:line of the bundle");
   for (const [name, own, all] of shares(profile).filter(([, own, all]) => own >= 0.005 || all >= 0.03)) {

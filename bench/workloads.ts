@@ -164,20 +164,26 @@ export async function live(
       if (now >= begins && now < ends) completed++;
       return answer.leases;
     };
-    const slot = async (held: readonly Lease[]): Promise<void> => {
-      for (let leases = held; leases.length > 0; ) {
+    const slot = async (lease: Lease): Promise<void> => {
+      for (let held: readonly Lease[] = [lease]; held.length > 0; ) {
         const next: Lease[] = [];
-        for (const lease of leases) next.push(...(await complete(lease)));
-        leases = next;
+        for (const one of held) next.push(...(await complete(one)));
+        held = next;
       }
     };
+    const busy = new Set<Promise<void>>();
     while (!finished()) {
+      if (busy.size === slots) await Promise.race(busy);
       const pulled = await http.post<{ readonly leases: readonly Lease[] } | undefined>(
         `/api/v1/workers/${worker_id}/pull`,
-        { boot_id, max: slots, wait: 1 },
+        { boot_id, max: slots - busy.size, wait: 0.2 },
       );
-      await Promise.all((pulled?.leases ?? []).map((lease) => slot([lease])));
+      for (const lease of pulled?.leases ?? []) {
+        const working: Promise<void> = slot(lease).finally(() => busy.delete(working));
+        busy.add(working);
+      }
     }
+    await Promise.all(busy);
   };
   await Promise.all([
     ...Array.from({ length: SUBMITTERS }, submitter),

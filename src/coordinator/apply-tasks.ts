@@ -63,7 +63,6 @@ export function submitTask(
     grants: 0,
     attempts: [],
   });
-  state.put("content", task.content_hash, { v: 1, task_id: task.task_id });
   return { type: "submitted", task_id: task.task_id, cached: false, status };
 }
 
@@ -132,7 +131,6 @@ function retryOne(state: State, task_id: string): Changed | Refused {
     const detail = `the content of task ${task_id} was submitted again as ${holder.task_id}, which is ${holder.status}`;
     return refused("task-conflict", detail);
   }
-  state.put("content", task.content_hash, { v: 1, task_id });
   return put(state, retry(task, state.now));
 }
 
@@ -177,10 +175,11 @@ export function holderOf(
   state: State,
   { content_hash }: Pick<TaskRecord, "content_hash">,
 ): TaskRecord | undefined {
+  const open = state.tasks.contents.holder(content_hash);
+  if (open !== undefined) return state.task(open);
   const holder = state.get("content", content_hash);
   const first = holder && state.task(holder.task_id);
-  if (first === undefined) return undefined;
-  return first.status === "completed" || !hasEnded(first.status) ? first : undefined;
+  return first?.status === "completed" ? first : undefined;
 }
 
 function put(state: State, task: TaskRecord): Changed {

@@ -141,7 +141,7 @@ function takeTask(state: State, record: TaskRecord): string | undefined {
   // Whoever held a lease of the other group holds none here; a proof that he brings all the same is accepted.
   const task = currentAttempt(record) ? endAttempt(record, { outcome: "released" }, state.now) : record;
   state.restoreTask(task);
-  if (status === "completed" || !hasEnded(status)) state.put("content", content_hash, { v: 1, task_id });
+  if (status === "completed") state.put("content", content_hash, { v: 1, task_id });
   return undefined;
 }
 

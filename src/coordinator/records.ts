@@ -168,7 +168,7 @@ export interface OperationEntry {
   readonly log_index: number;
 }
 
-/** The task that holds this content (circuit and canonical input) as long as it is not failed, cancelled or expired. */
+/** The completed task with this content (circuit and canonical input). Of open ones the index of tasks knows. */
 export interface ContentRecord {
   readonly v: 1;
   readonly task_id: string;

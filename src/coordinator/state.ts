@@ -130,10 +130,16 @@ export class State {
   }
 
   #taskChanged(before: TaskRecord | undefined, task: TaskRecord): void {
+    if (task.status === "completed" && before?.status !== "completed") this.#keepContent(task);
     if (this.#sharing) this.#share(before, task);
     this.tasks.changed(before, task, this.#now);
     const happening = taskHappening(before, task);
     if (happening !== undefined) this.happened(happening);
+  }
+
+  /** From now on its proof answers whoever submits the same. While it was open, the index knew. */
+  #keepContent({ content_hash, task_id }: TaskRecord): void {
+    this.put("content", content_hash, { v: 1, task_id });
   }
 
   /** Whose turn it is; undefined by the rules of versions under which circuits did not take turns. */

@@ -4,6 +4,7 @@
  */
 import { currentAttempt, hasEnded, isWaiting } from "./attempts.ts";
 import { Deadlines } from "./deadlines.ts";
+import { OpenContents } from "./open-contents.ts";
 import { WaitingQueue } from "./queue.ts";
 import type { EndedEntry, EndedStatus, Instant, TaskRecord, TaskStatus } from "./records.ts";
 import type { Backlog } from "./views.ts";
@@ -18,6 +19,7 @@ export class TaskIndex {
   /** Open tasks by their deadline. */
   readonly expiries = new Deadlines();
   readonly by_status: Record<TaskStatus, number>;
+  readonly contents = new OpenContents();
   readonly #workforce: Workforce;
   /** Told of a task that was open and has ended. */
   readonly #ended: (entry: EndedEntry) => void;
@@ -59,6 +61,8 @@ export class TaskIndex {
     }
     const change = Number(!hasEnded(after.status)) - Number(was_open);
     if (change === 0) return;
+    if (change > 0) this.contents.hold(after.content_hash, after.task_id);
+    else this.contents.release(after.content_hash, after.task_id);
     const { tasks, bytes } = this.#backlog;
     this.#backlog = { tasks: tasks + change, bytes: bytes + change * (after.input_bytes ?? 0) };
   }

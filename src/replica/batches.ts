@@ -69,8 +69,9 @@ export class Batches {
     return answer;
   }
 
-  /** Hands the next batch to the core. */
+  /** Hands the next batch to the core, if it is worth one. */
   append(): void {
+    if (this.#proposals.queued < this.#proposals.outstanding) return;
     const { raft, max_batch_entries, declined } = this.#options;
     const batch = this.#proposals.nextBatch(max_batch_entries, BATCH_BYTES_MAX);
     if (batch.length === 0) return;

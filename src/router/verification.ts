@@ -10,8 +10,12 @@ export async function verify(
   deadline: number,
 ): Promise<Computed<Verdict>> {
   const began = Date.now();
-  const steps = inItsOwnTurn(() => circuit.verify(proof, signals.given, signals.expected));
-  const computed = await verifications.run(steps, deadline);
+  const look = (): Verdict => circuit.verify(proof, signals.given, signals.expected);
+  // Without a key there is nothing to compute, and nothing to wait for.
+  const computed: Computed<Verdict> =
+    circuit.verifying_key === null
+      ? { type: "result", value: look() }
+      : await verifications.run(inItsOwnTurn(look), deadline);
   if (computed.type === "result") countVerification(circuit.name, computed.value.valid, Date.now() - began);
   return computed;
 }

@@ -162,7 +162,10 @@ describe("what ended long ago", () => {
     expect(machine.tasks().map(({ task_id }) => task_id)).toEqual(["open"]);
     expect(machine.coordinator.firstEnded).toBeUndefined();
     expect(Array.from(machine.records.live("ended"))).toHaveLength(1);
-    expect(Array.from(machine.records.live("content"))).toHaveLength(1);
+    expect(Array.from(machine.records.live("content"))).toHaveLength(0);
+    expect(machine.submit({ task_id: "twin", content_hash: "content of open" })).toMatchObject({
+      ...{ task_id: "open", cached: true },
+    });
 
     expect(machine.coordinator.counts.tasks.completed).toBe(150);
     expect(machine.complete("t0.1", "w")).toMatchObject({ code: "lease-unknown" });

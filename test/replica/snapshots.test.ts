@@ -99,7 +99,9 @@ test("who waits at a replica for what a snapshot brings need not wait for the ne
   await group.fault(away, "isolate");
   await group.fault(away, "start");
   const poll = JSON.stringify({ consistency: "stale", after: "latest", wait_ms: 20_000 });
-  const polled = group.platform.fetch(away, "/events", poll).then((response) => response.json());
+  const polled = group.platform
+    .fetch(away, "/events", poll)
+    .then((response) => response.json() as Promise<{ readonly count: number }>);
   await group.time.pass(100);
   await group.fault(away, "heal");
   const began = group.time.now;
