@@ -88,7 +88,11 @@ export async function startWorkerd(
   const { code, wasm } = await bundleWorker(entry);
   await writeFile(join(directory, "worker.js"), code);
   for (const [name, contents] of Object.entries(wasm)) await writeFile(join(directory, name), contents);
-  const settings = { CLUSTER_ID: "bench", REPLICAS: "3", FAULTS: "on", ...variables };
+  // As wrangler.toml deploys it, but for the faults.
+  const settings = {
+    ...{ CLUSTER_ID: "bench", REPLICAS: "3", REQUEST_LOG: "failed", FAULTS: "on" },
+    ...variables,
+  };
   await writeFile(join(directory, "config.capnp"), configuration(port, storage, settings, Object.keys(wasm)));
   const logs: string[] = [];
   let child: ChildProcess | undefined;

@@ -49,6 +49,8 @@ export interface Configuration {
   readonly event_retention?: number;
   readonly rate_limit_per_s?: number;
   readonly rate_limit_burst?: number;
+  /** Of which requests the router logs a line: of all, or of those with a status of 400 and above. */
+  readonly request_log: "all" | "failed";
   /** Fault routes answer. */
   readonly faults: boolean;
   /** The circuit `noop` exists. */
@@ -150,6 +152,7 @@ function withDefaults(given: Variables): Configuration {
       age_ms: given.INVOCATION_MS ?? 60_000,
       subrequests: given.INVOCATION_SUBREQUESTS ?? 2_000,
     },
+    request_log: given.REQUEST_LOG,
     faults: given.FAULTS,
     bench: given.BENCH,
     ...(given.TROIKA_TOKENS === undefined ? {} : { tokens: given.TROIKA_TOKENS }),

@@ -96,6 +96,14 @@ export type Result<Value> =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly problem: Problem };
 
+/** An answer of one piece, before it is a `Response`: that takes every header of it at once. */
+export interface Reply {
+  readonly status: number;
+  /** Null: none. */
+  readonly body: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** The body of every error. */
 export const problemSchema = z
   .looseObject({
@@ -159,15 +167,20 @@ export function problemBody(
   };
 }
 
-export function problemResponse(
+export function problemReply(
   failure: Problem,
   request: { readonly instance: string; readonly request_id: string },
-): Response {
+): Reply {
   const { status } = kinds[failure.code];
-  const headers = new Headers(failure.headers);
-  headers.set("content-type", "application/problem+json");
-  if (status === 429 || status === 503) {
-    headers.set("retry-after", String(Math.max(1, Math.ceil((failure.retry_after_ms ?? 1_000) / 1_000))));
-  }
-  return new Response(JSON.stringify(problemBody(failure, request)), { status, headers });
+  const wait_ms = failure.retry_after_ms ?? 1_000;
+  const retries = status === 429 || status === 503;
+  return {
+    status,
+    body: JSON.stringify(problemBody(failure, request)),
+    headers: {
+      ...failure.headers,
+      "content-type": "application/problem+json",
+      ...(retries ? { "retry-after": String(Math.max(1, Math.ceil(wait_ms / 1_000))) } : {}),
+    },
+  };
 }

@@ -139,6 +139,7 @@ export const variables = z.object({
   EVENT_RETENTION: wholeNumber(1, 1_000_000_000, "events"),
   RATE_LIMIT_PER_S: wholeNumber(1, 1_000_000, "requests per second"),
   RATE_LIMIT_BURST: wholeNumber(1, 1_000_000, "requests"),
+  REQUEST_LOG: oneOf(["all", "failed"]).default("all"),
   FAULTS: onOff,
   BENCH: onOff,
   TROIKA_TOKENS: tokens,

@@ -69,9 +69,8 @@ export class Batches {
     return answer;
   }
 
-  /** Hands the next batch to the core, if it is worth one. */
+  /** Hands the next batch to the core. */
   append(): void {
-    if (this.#proposals.queued < this.#proposals.outstanding) return;
     const { raft, max_batch_entries, declined } = this.#options;
     const batch = this.#proposals.nextBatch(max_batch_entries, BATCH_BYTES_MAX);
     if (batch.length === 0) return;

@@ -267,9 +267,17 @@ export class Engine {
 
   /** A peer's request: what the core answers to it travels in the response. */
   answer(from: string, messages: readonly PeerMessage[]): readonly PeerMessage[] {
-    this.peers.heardFrom(from, this.#options.now());
-    this.#options.store.touch();
-    return this.peers.answering(from, () => this.receive(messages));
+    const { now, store } = this.#options;
+    this.peers.heardFrom(from, now());
+    // What is to be written touches storage by itself.
+    const entries = messages.some(
+      (message) => message.type === "append-request" && message.entries.length > 0,
+    );
+    if (!entries) store.touch();
+    const { writes } = store;
+    const answers = this.peers.answering(from, () => this.receive(messages));
+    if (entries && store.writes === writes) store.touch();
+    return answers;
   }
 
   /** A peer pulls this replica's tables. */
@@ -466,7 +474,8 @@ export class Engine {
     }
     this.#attendHints(status);
     wrote = this.checkpoints.attend() || wrote;
-    if (wrote) this.batches.flush();
+    // A follower's answers are held back until then in any case.
+    if (wrote && status.role === "leader") this.batches.flush();
     if (!this.asleep) this.members.look(this.#clock.read());
     this.#armChain();
   }

@@ -43,13 +43,8 @@ export class Proposals {
     return this.#queue.length;
   }
 
-  /** Appended and not yet applied. */
-  get outstanding(): number {
-    return this.#appended.length - this.#settled;
-  }
-
   get underWay(): number {
-    return this.#queue.length + this.outstanding;
+    return this.#queue.length + this.#appended.length - this.#settled;
   }
 
   /** @param wait_ms after which it is answered as appended, if it is no more than that by then; absent: never */

@@ -61,6 +61,8 @@ export class Store {
   /** Being filled; not in use. */
   #staged: Generation | undefined;
   rowsWritten = 0;
+  /** Times that {@link write} has written. */
+  writes = 0;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -152,6 +154,7 @@ export class Store {
       if (hardState) this.hint(hardState);
       this.rowsWritten += this.log.write(entries);
     });
+    this.writes++;
   }
 
   /** The records as of {@link checkpoint}, and what the machine that was built on them has made of them since. */

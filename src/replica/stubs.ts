@@ -31,24 +31,56 @@ export function replicaStubs(namespace: Objects, configuration: Configuration): 
     stubs.set(name, stub);
     return stub;
   };
+  const overdue = new Overdue();
   return {
     async ask(name, path, text, timeout_ms) {
       const stub = stubOf(name);
-      const tooLate = Promise.withResolvers<never>();
-      // Cleared when the call is over: timers fire one after the other, and on a busy machine those of finished calls
-      // would hold up the heartbeat's.
-      const giveUp = (): void => tooLate.reject(new Error(`no answer within ${timeout_ms} ms`));
-      const timer = setTimeout(giveUp, timeout_ms);
       try {
-        const answer = await Promise.race([stub.ask(path, text), tooLate.promise]);
+        const answer = await overdue.watch(stub.ask(path, text), timeout_ms);
         if (answer === undefined) throw new Error("it does not hear its peers now");
         return answer;
       } catch (error) {
         if (stubs.get(name) === stub) stubs.delete(name);
         throw error;
-      } finally {
-        clearTimeout(timer);
       }
     },
   };
+}
+
+/**
+ * Gives up on calls that are not answered in time. One timer for all of them: one for each would cost more than the rest of
+ * the call, and timers that are left behind by calls which are over would hold up the heartbeat's on a busy machine.
+ */
+class Overdue {
+  readonly #waiting = new Set<{ readonly until: number; readonly giveUp: () => void }>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #due = Number.POSITIVE_INFINITY;
+
+  watch<Answer>(call: Promise<Answer>, timeout_ms: number): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const until = Date.now() + timeout_ms;
+      const waiting = { until, giveUp: () => reject(new Error(`no answer within ${timeout_ms} ms`)) };
+      this.#waiting.add(waiting);
+      this.#arm(until);
+      const over = (): void => void this.#waiting.delete(waiting);
+      call.then(resolve, reject).then(over);
+    });
+  }
+
+  /** Looks at the latest at `until`. An earlier look does no harm. */
+  #arm(until: number): void {
+    if (until >= this.#due) return;
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#due = until;
+    this.#timer = setTimeout(() => this.#look(), until - Date.now());
+  }
+
+  #look(): void {
+    this.#due = Number.POSITIVE_INFINITY;
+    const now = Date.now();
+    for (const { until, giveUp } of this.#waiting) {
+      if (until <= now) giveUp();
+      else this.#arm(until);
+    }
+  }
 }

@@ -20,6 +20,9 @@ function lives(table: Table, record: unknown): boolean {
   return ALWAYS_LIVE.has(table) || (table === "tasks" && !hasEnded((record as TaskRecord).status));
 }
 
+/** Fewer are read one by one in less time. */
+const WORTH_FORESEEING = 3;
+
 export class Tables implements Records {
   readonly generation: Generation;
   readonly #live: LiveRecords;
@@ -45,6 +48,7 @@ export class Tables implements Records {
   }
 
   foresee(table: Table, keys: readonly string[]): void {
+    if (keys.length < WORTH_FORESEEING) return;
     const bodies = new Map<string, string | undefined>(keys.map((key) => [key, undefined]));
     for (const { key, body } of this.generation.recordsOf(table, keys)) bodies.set(key, body);
     this.#foreseen.set(table, bodies);

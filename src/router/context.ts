@@ -1,6 +1,6 @@
 /** What a handler is given, and what it may give back. */
 import type { Configuration } from "../api/configuration.ts";
-import type { Problem } from "../api/problem.ts";
+import type { Problem, Reply } from "../api/problem.ts";
 import type { ReplicaName } from "../replica/rpc.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Access, Declaration } from "./declaration.ts";
@@ -22,7 +22,9 @@ export interface RequestContext {
   readonly viewer: string;
 }
 
-export type Handler = (context: RequestContext) => Promise<Response | Problem> | Response | Problem;
+/** A `Response` is what has a body in pieces, or was made elsewhere. */
+export type Handled = Reply | Response | Problem;
+export type Handler = (context: RequestContext) => Promise<Handled> | Handled;
 
 export interface Route {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
@@ -40,22 +42,17 @@ export function answer(
   status: number,
   body: object,
   headers: Readonly<Record<string, string>> = {},
-): Response {
-  const text = JSON.stringify({ ...body, request_id: context.request_id });
-  const all = new Headers(headers);
-  all.set("content-type", "application/json");
-  return new Response(text, { status, headers: all });
+): Reply {
+  return plain(status, { ...body, request_id: context.request_id }, headers);
 }
 
 /** JSON as it stands. */
-export function plain(
-  status: number,
-  body: unknown,
-  headers: Readonly<Record<string, string>> = {},
-): Response {
-  const all = new Headers(headers);
-  all.set("content-type", "application/json");
-  return new Response(JSON.stringify(body), { status, headers: all });
+export function plain(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
+  return {
+    status,
+    body: JSON.stringify(body),
+    headers: { ...headers, "content-type": "application/json" },
+  };
 }
 
 /** JSON text that is there already, an object with at least one field; the request id is added to it. */
@@ -63,13 +60,15 @@ export function answerText(
   context: RequestContext,
   text: string,
   headers: Readonly<Record<string, string>> = {},
-): Response {
-  const all = new Headers(headers);
-  all.set("content-type", "application/json");
-  return new Response(`${text.slice(0, -1)},"request_id":${JSON.stringify(context.request_id)}}`, {
-    headers: all,
-  });
+): Reply {
+  return {
+    status: 200,
+    body: `${text.slice(0, -1)},"request_id":${JSON.stringify(context.request_id)}}`,
+    headers: { ...headers, "content-type": "application/json" },
+  };
 }
+
+export const NO_CONTENT: Reply = { status: 204, body: null, headers: {} };
 
 /** What a replica streams, with the headers that are the client's. */
 export function streamedAnswer({ body, headers }: Response): Response {

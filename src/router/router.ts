@@ -5,40 +5,43 @@
 import { Router } from "itty-router";
 import { type Configuration, ConfigurationError, parseConfiguration } from "../api/configuration.ts";
 import { log } from "../api/log.ts";
-import { type Problem, problem, problemResponse } from "../api/problem.ts";
+import { type Problem, problem, problemReply } from "../api/problem.ts";
 import type { ReplicaName } from "../replica/rpc.ts";
 import { authenticate, roleProblem } from "./authentication.ts";
 import { discardBody } from "./body.ts";
 import { Cluster } from "./cluster.ts";
-import type { RequestContext, Route } from "./context.ts";
+import type { Handled, RequestContext, Route } from "./context.ts";
 import { countRequest } from "./http-metrics.ts";
 import { corsHeaders, originProblem } from "./origin.ts";
 import { addressOf as clientAddressOf, rateProblem } from "./rate-limit.ts";
 import { routes } from "./table.ts";
 import type { Transport } from "./transport.ts";
 
-/** A request on its way to its handler, in the form that the route table matches. */
-interface Matching {
-  readonly method: string;
-  readonly url: string;
-  params: Record<string, string>;
-  query: Record<string, string | readonly string[] | undefined>;
-}
-
 interface Match {
   readonly route: Route;
-  readonly params: Matching["params"];
-  readonly query: Matching["query"];
+  /** Parts of the path, as they stand in it. */
+  readonly params: Readonly<Record<string, string>>;
 }
 
-const table = Router();
-for (const route of routes) {
-  const found = ({ params, query }: Matching): Match => ({ route, params, query });
-  table[route.method.toLowerCase()]?.(route.path, found);
+/** The library makes the patterns. Its way of asking them takes an address apart anew, and costs more than the answer. */
+const patterns = Router();
+for (const { method, path } of routes) patterns[method.toLowerCase()]?.(path, () => undefined);
+const table = patterns.routes.map(([method, pattern], at) => ({
+  method,
+  pattern,
+  route: routes[at] as Route,
+}));
+
+function matching(method: string, path: string): Match | undefined {
+  for (const { method: of, pattern, route } of table) {
+    const found = of === method ? pattern.exec(path) : null;
+    if (found !== null) return { route, params: found.groups ?? {} };
+  }
+  return undefined;
 }
 
 function allowedMethods(path: string): readonly string[] {
-  const methods = new Set(table.routes.flatMap(([method, pattern]) => (pattern.test(path) ? [method] : [])));
+  const methods = new Set(table.flatMap(({ method, pattern }) => (pattern.test(path) ? [method] : [])));
   if (methods.has("GET")) methods.add("HEAD");
   return [...methods];
 }
@@ -64,7 +67,7 @@ function loggedPath(path: string): string {
   return path.replace(/(\/leases\/[^/.%]*(?:\.\d+)?)[^/]*/, "$1");
 }
 
-function decoded(params: Matching["params"]): Readonly<Record<string, string>> | undefined {
+function decoded(params: Match["params"]): Readonly<Record<string, string>> | undefined {
   try {
     return Object.fromEntries(
       Object.entries(params).map(([name, value]) => [name, decodeURIComponent(value)]),
@@ -72,11 +75,6 @@ function decoded(params: Matching["params"]): Readonly<Record<string, string>> |
   } catch {
     return undefined;
   }
-}
-
-function lastOfEach(query: Matching["query"]): Readonly<Record<string, string>> {
-  const entries = Object.entries(query).map(([name, value]) => [name, [value].flat().at(-1) ?? ""] as const);
-  return Object.fromEntries(entries);
 }
 
 export interface RouterOptions {
@@ -87,8 +85,8 @@ export interface RouterOptions {
   readonly viewer: string;
 }
 
-interface Handled {
-  readonly result: Response | Problem;
+interface Dispatched {
+  readonly result: Handled;
   /** The pattern that matched, for counting. */
   readonly route: string;
   /** Name of the token. */
@@ -100,10 +98,14 @@ async function dispatch(
   url: URL,
   request_id: string,
   options: RouterOptions,
-): Promise<Handled> {
+): Promise<Dispatched> {
   const configuration = parseConfiguration(options.env);
   const { own, path } = addressOf(url.pathname);
-  const fail = (failure: Problem, route = "-", token = "-"): Handled => ({ result: failure, route, token });
+  const fail = (failure: Problem, route = "-", token = "-"): Dispatched => ({
+    result: failure,
+    route,
+    token,
+  });
 
   const client = clientAddressOf(request);
   // Before anything else: whoever guesses tokens is slowed down too.
@@ -113,7 +115,7 @@ async function dispatch(
   const foreign = originProblem(request, configuration);
   if (foreign !== undefined) return fail(foreign);
   const method = request.method === "HEAD" ? "GET" : request.method;
-  const match: Match | undefined = await table.fetch({ method, url: `https://troika${path}${url.search}` });
+  const match = matching(method, path);
   if (match === undefined) {
     const allowed = allowedMethods(path);
     if (allowed.length === 0) return fail(problem("not-found", `there is nothing at ${url.pathname}`));
@@ -156,7 +158,8 @@ async function dispatch(
     cluster,
     own,
     params,
-    query: lastOfEach(match.query),
+    // Of one that is given twice the last counts.
+    query: url.search === "" ? {} : Object.fromEntries(url.searchParams),
     token,
     viewer: options.viewer,
   };
@@ -205,31 +208,27 @@ export async function route(request: Request, options: RouterOptions): Promise<R
     route: name,
     token,
   } = await dispatch(request, url, request_id, options).catch(
-    (error: unknown): Handled => ({ result: unexpected(error, request_id), route: "-", token: "-" }),
+    (error: unknown): Dispatched => ({ result: unexpected(error, request_id), route: "-", token: "-" }),
   );
   await discardBody(request).catch(() => undefined);
-  const inner = result instanceof Response ? result : problemResponse(result, { instance, request_id });
-  const logged = {
-    ...{ replica: "router", request_id, token: token === "-" ? undefined : token },
-    ...{ method: request.method, path: loggedPath(instance) },
-  };
-  if (inner.status === 101) {
-    // The socket is the platform's from here on.
-    countRequest(request.method, name, inner.status, Date.now() - started);
-    log({ ...logged, status: inner.status, ms: Date.now() - started });
-    return inner;
-  }
-  let response = inner;
-  if (request.method === "HEAD") {
-    await inner.body?.cancel();
-    response = new Response(null, inner);
-  }
-  for (const [header, value] of Object.entries(pageHeaders(request, options.env))) {
-    response.headers.set(header, value);
-  }
-  response.headers.set("x-request-id", request_id);
+  const sent =
+    result instanceof Response || "body" in result ? result : problemReply(result, { instance, request_id });
+  const { status } = sent;
   const ms = Date.now() - started;
-  countRequest(request.method, name, response.status, ms);
-  log({ ...logged, status: response.status, ms });
+  countRequest(request.method, name, status, ms);
+  if (status >= 400 || options.env.REQUEST_LOG !== "failed") {
+    const whose = { replica: "router", request_id, token: token === "-" ? undefined : token };
+    log({ ...whose, method: request.method, path: loggedPath(instance), status, ms });
+  }
+  // A socket is the platform's from here on.
+  if (sent instanceof Response && status === 101) return sent;
+  const headers = { ...pageHeaders(request, options.env), "x-request-id": request_id };
+  const silent = request.method === "HEAD";
+  if (!(sent instanceof Response)) {
+    return new Response(silent ? null : sent.body, { status, headers: { ...sent.headers, ...headers } });
+  }
+  if (silent) await sent.body?.cancel();
+  const response = silent ? new Response(null, sent) : sent;
+  for (const [header, value] of Object.entries(headers)) response.headers.set(header, value);
   return response;
 }

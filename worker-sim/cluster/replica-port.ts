@@ -15,7 +15,7 @@ import {
 } from "node:http";
 import { createServer as createTlsServer, Agent as TlsAgent, request as tlsRequest } from "node:https";
 import type { AddressInfo } from "node:net";
-import { problem, problemResponse } from "../../src/api/problem.ts";
+import { problem, problemReply } from "../../src/api/problem.ts";
 import { HOST } from "./layout.ts";
 
 export interface ReplicaPort {
@@ -59,12 +59,9 @@ async function answerUnreachable(
     "replica-unreachable",
     `${name} cannot be reached: the local runtime is not running, or is just starting.`,
   );
-  const response = problemResponse(failure, { instance: incoming.url ?? "/", request_id });
-  outgoing.writeHead(response.status, {
-    ...Object.fromEntries(response.headers),
-    "x-request-id": request_id,
-  });
-  outgoing.end(await response.text());
+  const { status, headers, body } = problemReply(failure, { instance: incoming.url ?? "/", request_id });
+  outgoing.writeHead(status, { ...headers, "x-request-id": request_id });
+  outgoing.end(body);
 }
 
 /** Listens, and resolves when it does. */

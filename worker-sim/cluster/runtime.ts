@@ -33,6 +33,7 @@ export function wranglerArguments(
     CLUSTER_ID: layout.clusterId,
     REPLICAS: String(layout.replicas),
     FAULTS: "on",
+    REQUEST_LOG: "all",
     LOCAL_PORT_BASE: String(layout.members[0]?.port),
     ...more,
   };

@@ -10,7 +10,7 @@ import { BULK_TASKS_MAX, bulkRequest } from "../../api/tasks.ts";
 import { validate } from "../../api/validation.ts";
 import type { TaskFilter } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
-import { answer, type RequestContext, type Route } from "../context.ts";
+import { answer, type Handled, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/tasks.ts";
 import { command, expectOutcome, present, refusal } from "../requests.ts";
 
@@ -76,7 +76,7 @@ function interrupted(failure: Problem, changed: number): Problem {
   return problem("commit-outcome-unknown", detail, { extra: { changed } });
 }
 
-async function changeMany(context: RequestContext): Promise<Response | Problem> {
+async function changeMany(context: RequestContext): Promise<Handled> {
   const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
   const request = validate(bulkRequest, body.value);

@@ -5,7 +5,7 @@ import { type Problem, problem } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
 import { type Circuit, circuitsOf } from "../../proofs/index.ts";
 import { readJson } from "../body.ts";
-import { answer, type RequestContext, type Route } from "../context.ts";
+import { answer, type Handled, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/circuits.ts";
 import { tooBusy } from "../gate.ts";
 import { verify } from "../verification.ts";
@@ -20,11 +20,11 @@ function unknown(name: string): Problem {
   return problem("circuit-unknown", `there is no circuit ${name}; GET /api/v1/circuits lists them`);
 }
 
-function list(context: RequestContext): Response {
+function list(context: RequestContext): Handled {
   return answer(context, 200, { items: [...circuitsOf(context.configuration).values()].map(render) });
 }
 
-function get(context: RequestContext): Response | Problem {
+function get(context: RequestContext): Handled {
   const name = context.params.circuit ?? "";
   const circuit = circuitsOf(context.configuration).get(name);
   if (circuit === undefined) return unknown(name);
@@ -32,7 +32,7 @@ function get(context: RequestContext): Response | Problem {
 }
 
 /** Says only that the proof proves these public inputs; what they mean is for whoever asks. */
-async function check(context: RequestContext): Promise<Response | Problem> {
+async function check(context: RequestContext): Promise<Handled> {
   const body = await readJson(context.request);
   if (!body.ok) return body.problem;
   const request = validate(proofCheck, body.value);

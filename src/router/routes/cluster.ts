@@ -4,7 +4,7 @@ import { type Problem, problem, type Result } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
 import type { Observe } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
-import { answer, plain, type RequestContext, type Route } from "../context.ts";
+import { answer, type Handled, plain, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/cluster.ts";
 import { httpMetrics } from "../http-metrics.ts";
 
@@ -26,7 +26,7 @@ export async function observe<Value>(context: RequestContext, what: Observe["wha
   return { ok: false, problem: failure ?? problem("no-leader", "no replica answers") };
 }
 
-async function health(context: RequestContext): Promise<Response | Problem> {
+async function health(context: RequestContext): Promise<Handled> {
   const view = await observe<Health>(context, "health");
   if (view.ok) {
     const unhealthy = view.value.status === "unhealthy";
@@ -37,12 +37,12 @@ async function health(context: RequestContext): Promise<Response | Problem> {
   return plain(503, { status: "unhealthy", reason: `no replica answers: ${view.problem.detail}` });
 }
 
-async function status(context: RequestContext): Promise<Response | Problem> {
+async function status(context: RequestContext): Promise<Handled> {
   const view = await observe<object>(context, "status");
   return view.ok ? plain(200, view.value) : view.problem;
 }
 
-async function metrics(context: RequestContext): Promise<Response | Problem> {
+async function metrics(context: RequestContext): Promise<Handled> {
   const view = await observe<string>(context, "metrics");
   if (!view.ok) return view.problem;
   const text = view.value.endsWith("\n") ? view.value : `${view.value}\n`;
@@ -53,7 +53,7 @@ async function metrics(context: RequestContext): Promise<Response | Problem> {
 }
 
 /** Ready means that a write could commit now, whichever replica is asked. */
-async function ready(context: RequestContext): Promise<Response | Problem> {
+async function ready(context: RequestContext): Promise<Handled> {
   const found = await context.cluster.leadership();
   if (found?.asleep === true) {
     const { leader = found.name, term } = found;
@@ -66,7 +66,7 @@ async function ready(context: RequestContext): Promise<Response | Problem> {
   return problem("no-leader", `a write could not commit now: ${detail}`, { extra: { ready: false } });
 }
 
-function root(context: RequestContext): Response {
+function root(context: RequestContext): Handled {
   const { version } = context.configuration;
   return answer(context, 200, { service: "troika", version, endpoints: endpoints() });
 }
@@ -89,7 +89,7 @@ function endpoints(): readonly string[] {
   ];
 }
 
-async function injectFault(context: RequestContext): Promise<Response | Problem> {
+async function injectFault(context: RequestContext): Promise<Handled> {
   const replica = context.params.replica ?? "";
   if (!context.configuration.faults)
     return problem("not-found", "there is nothing here: fault routes are off");

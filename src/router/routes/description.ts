@@ -1,5 +1,5 @@
 /** The description of all routes, and a page that shows it. Nothing of them comes from another host. */
-import type { RequestContext, Route } from "../context.ts";
+import type { Handled, RequestContext, Route } from "../context.ts";
 import { getDescription, getPage, getViewer } from "../declarations/description.ts";
 import { sha256Hex } from "../digest.ts";
 import { openApi } from "../openapi.ts";
@@ -35,7 +35,7 @@ async function tagged(text: string): Promise<Text> {
 }
 
 /** A deploy may change it at any time, so a cache has to ask; what it has costs no second transfer. */
-function cached({ request }: RequestContext, { text, etag }: Text, type: string): Response {
+function cached({ request }: RequestContext, { text, etag }: Text, type: string): Handled {
   const headers = { etag, "cache-control": "public, no-cache", "content-type": type };
   const known = request.headers.get("if-none-match");
   const hit = known !== null && (known.trim() === "*" || known.replaceAll("W/", "").includes(etag));

@@ -8,7 +8,7 @@ import {
 import { type Problem, problem, type Result } from "../../api/problem.ts";
 import { header, validate } from "../../api/validation.ts";
 import { compactJson, ITEM_BYTES_MAX, invalidBody, readJson } from "../body.ts";
-import { answer, type RequestContext, type Route, streamedAnswer } from "../context.ts";
+import { answer, type Handled, type RequestContext, type Route, streamedAnswer } from "../context.ts";
 import * as declared from "../declarations/events.ts";
 import { clientKey, command, expectOutcome, refusal, replayHeader, waitMs } from "../requests.ts";
 
@@ -19,7 +19,7 @@ function failed(failure: Problem): Problem {
   return { ...failure, extra: { message: failure.detail, log_index: null } };
 }
 
-async function append(context: RequestContext): Promise<Response | Problem> {
+async function append(context: RequestContext): Promise<Handled> {
   const body = await readJson(context.request, ITEM_BYTES_MAX);
   if (!body.ok) return failed(body.problem);
   const submitted = validate(eventSubmission, body.value);
@@ -59,7 +59,7 @@ async function append(context: RequestContext): Promise<Response | Problem> {
   );
 }
 
-async function passOn(context: RequestContext, event: string): Promise<Response | Problem> {
+async function passOn(context: RequestContext, event: string): Promise<Handled> {
   const told = await context.cluster.ephemeral({ event });
   if (!told.ok) return failed(told.problem);
   const message = "Event passed on to whoever listens now; it is not stored";
@@ -73,7 +73,7 @@ function resumedFrom(context: RequestContext, after: string | undefined): Result
   return validate(eventPosition, given, header("Last-Event-ID"));
 }
 
-async function list(context: RequestContext): Promise<Response | Problem> {
+async function list(context: RequestContext): Promise<Handled> {
   const parameters = validate(eventListParameters, context.query);
   if (!parameters.ok) return parameters.problem;
   const { consistency, limit, include, wait } = parameters.value;

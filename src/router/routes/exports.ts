@@ -4,7 +4,7 @@ import { type Problem, problem, type Result } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
 import type { ExportLine } from "../../replica/rpc.ts";
 import { linesOf, UnreadableBody } from "../body.ts";
-import { answer, type RequestContext, type Route, streamedAnswer } from "../context.ts";
+import { answer, type Handled, type RequestContext, type Route, streamedAnswer } from "../context.ts";
 import * as declared from "../declarations/exports.ts";
 import { expectOutcome, refusal } from "../requests.ts";
 
@@ -14,7 +14,7 @@ const LINE_CHARACTERS_MAX = 4 * 1_048_576;
 const PART_LINES = 256;
 const PART_CHARACTERS = 1_048_576;
 
-async function exportGroup(context: RequestContext): Promise<Response | Problem> {
+async function exportGroup(context: RequestContext): Promise<Handled> {
   const parameters = validate(exportParameters, context.query);
   if (!parameters.ok) return parameters.problem;
   const read = await context.cluster.export(parameters.value.consistency);
@@ -96,7 +96,7 @@ function lineFrom(text: string): Result<ExportLine> {
   return line.ok ? { ok: true, value: line.value as ExportLine } : line;
 }
 
-async function importGroup(context: RequestContext): Promise<Response | Problem> {
+async function importGroup(context: RequestContext): Promise<Handled> {
   const parameters = validate(importParameters, context.query);
   if (!parameters.ok) return parameters.problem;
   const { from_line, export_id } = parameters.value;

@@ -11,7 +11,7 @@ import { circuitsOf } from "../../proofs/index.ts";
 import { type LeaseStanding, newNonce } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
 import type { Cluster } from "../cluster.ts";
-import { answer, type RequestContext, type Route } from "../context.ts";
+import { answer, type Handled, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/leases.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
 import { tooBusy } from "../gate.ts";
@@ -66,7 +66,7 @@ async function judge(
   return { type: "valid", proof_digest: await sha256Hex(canonicalJson(proof)) };
 }
 
-async function complete(context: RequestContext): Promise<Response | Problem> {
+async function complete(context: RequestContext): Promise<Handled> {
   const lease_id = leaseId(context);
   const body = await readJson(context.request);
   if (!body.ok) return body.problem;
@@ -114,7 +114,7 @@ async function complete(context: RequestContext): Promise<Response | Problem> {
 async function reject(
   context: RequestContext,
   found: { readonly lease_id: string; readonly worker_id: string; readonly reason: string },
-): Promise<Response | Problem> {
+): Promise<Handled> {
   const applied = await context.cluster.propose(command({ type: "reject-proof", ...found }));
   if (!applied.ok) return applied.problem;
   const outcome = expectOutcome(applied.value.outcome, "attempt-ended");
@@ -122,7 +122,7 @@ async function reject(
   return problem("proof-invalid", `the proof is not accepted: ${found.reason}`);
 }
 
-async function fail(context: RequestContext): Promise<Response | Problem> {
+async function fail(context: RequestContext): Promise<Handled> {
   const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
   const request = validate(failure, body.value);
@@ -130,7 +130,7 @@ async function fail(context: RequestContext): Promise<Response | Problem> {
   return end(context, { type: "fail-lease", lease_id: leaseId(context), ...request.value });
 }
 
-async function giveBack(context: RequestContext): Promise<Response | Problem> {
+async function giveBack(context: RequestContext): Promise<Handled> {
   const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
   const request = validate(release, body.value);
@@ -138,10 +138,7 @@ async function giveBack(context: RequestContext): Promise<Response | Problem> {
   return end(context, { type: "release-lease", lease_id: leaseId(context), ...request.value });
 }
 
-async function end(
-  context: RequestContext,
-  body: Parameters<typeof command>[0],
-): Promise<Response | Problem> {
+async function end(context: RequestContext, body: Parameters<typeof command>[0]): Promise<Handled> {
   const applied = await context.cluster.propose(command(body));
   if (!applied.ok) return applied.problem;
   const outcome = expectOutcome(applied.value.outcome, "attempt-ended");

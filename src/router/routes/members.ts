@@ -1,27 +1,27 @@
 /** Who takes part in the group, who leads it, the operator's changes of both, and checkpoints by hand. */
 import { type ClusterView, leaderTransfer, memberAddition, NODE_ID } from "../../api/members.ts";
-import { type Problem, problem } from "../../api/problem.ts";
+import { problem } from "../../api/problem.ts";
 import { validate } from "../../api/validation.ts";
 import type { Change } from "../../replica/rpc.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
-import { answer, type RequestContext, type Route } from "../context.ts";
+import { answer, type Handled, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/members.ts";
 import { observe } from "./cluster.ts";
 
-async function overview(context: RequestContext): Promise<Response | Problem> {
+async function overview(context: RequestContext): Promise<Handled> {
   const view = await observe<ClusterView>(context, "cluster");
   return view.ok ? answer(context, 200, view.value) : view.problem;
 }
 
 /** Has the leader make a change; what came of it stands in the answer. */
-async function make(context: RequestContext, status: number, wanted: Change): Promise<Response | Problem> {
+async function make(context: RequestContext, status: number, wanted: Change): Promise<Handled> {
   const made = await context.cluster.change(wanted);
   if (!made.ok) return made.problem;
   const { type: _, ...shown } = made.value;
   return answer(context, status, shown);
 }
 
-async function add(context: RequestContext): Promise<Response | Problem> {
+async function add(context: RequestContext): Promise<Handled> {
   const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
   const wanted = validate(memberAddition, body.value);
@@ -32,14 +32,14 @@ async function add(context: RequestContext): Promise<Response | Problem> {
 }
 
 function changeOf(kind: "promote" | "remove") {
-  return async (context: RequestContext): Promise<Response | Problem> => {
+  return async (context: RequestContext): Promise<Handled> => {
     const node_id = context.params.id ?? "";
     if (!NODE_ID.test(node_id)) return problem("member-unknown", `${node_id} is no member`);
     return make(context, 200, { change: kind, node_id });
   };
 }
 
-async function transfer(context: RequestContext): Promise<Response | Problem> {
+async function transfer(context: RequestContext): Promise<Handled> {
   const body = await readJson(context.request, SMALL_BODY_BYTES_MAX, {});
   if (!body.ok) return body.problem;
   const wanted = validate(leaderTransfer, body.value);
@@ -48,7 +48,7 @@ async function transfer(context: RequestContext): Promise<Response | Problem> {
   return make(context, 200, { change: "transfer", ...(to === undefined ? {} : { to }) });
 }
 
-async function checkpoint(context: RequestContext): Promise<Response | Problem> {
+async function checkpoint(context: RequestContext): Promise<Handled> {
   const { cluster, own } = context;
   const names = own === undefined ? cluster.names : [own];
   const taken = await Promise.all(names.map((name) => cluster.checkpoint(name)));

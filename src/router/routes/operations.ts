@@ -7,12 +7,19 @@ import {
   operationReadParameters,
   operationSubmission,
 } from "../../api/operations.ts";
-import { type Problem, problem, type Result } from "../../api/problem.ts";
+import { problem, type Result } from "../../api/problem.ts";
 import { renderOperation, renderStanding } from "../../api/render.ts";
 import { pathPart, validate } from "../../api/validation.ts";
 import type { PutOperation } from "../../coordinator/commands.ts";
 import { compactJson, ITEM_BYTES_MAX, invalidBody, readJson } from "../body.ts";
-import { answer, answerText, type RequestContext, type Route, streamedAnswer } from "../context.ts";
+import {
+  answer,
+  answerText,
+  type Handled,
+  type RequestContext,
+  type Route,
+  streamedAnswer,
+} from "../context.ts";
 import * as declared from "../declarations/operations.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
 import { command, expectOutcome, readHeaders, refusal, replayHeader, statedWaitMs } from "../requests.ts";
@@ -60,7 +67,7 @@ async function operationFrom(
   return { ok: true, value };
 }
 
-async function put(context: RequestContext): Promise<Response | Problem> {
+async function put(context: RequestContext): Promise<Handled> {
   const id = idOf(context);
   if (!id.ok) return id.problem;
   const parameters = validate(operationParameters, context.query);
@@ -85,7 +92,7 @@ async function put(context: RequestContext): Promise<Response | Problem> {
   return answer(context, 200, standing, replayHeader(outcome.log_index !== proposed.value.index));
 }
 
-async function get(context: RequestContext): Promise<Response | Problem> {
+async function get(context: RequestContext): Promise<Handled> {
   const id = idOf(context);
   if (!id.ok) return id.problem;
   const parameters = validate(operationReadParameters, context.query);
@@ -101,7 +108,7 @@ async function get(context: RequestContext): Promise<Response | Problem> {
   return answerText(context, renderOperation(result), readHeaders(read.value));
 }
 
-async function list(context: RequestContext): Promise<Response | Problem> {
+async function list(context: RequestContext): Promise<Handled> {
   const parameters = validate(operationListParameters, context.query);
   if (!parameters.ok) return parameters.problem;
   const { consistency, state, after, limit = LIST_LIMIT_DEFAULT } = parameters.value;
@@ -114,7 +121,7 @@ async function list(context: RequestContext): Promise<Response | Problem> {
   return answerText(context, text, readHeaders(read.value));
 }
 
-async function exportAll(context: RequestContext): Promise<Response | Problem> {
+async function exportAll(context: RequestContext): Promise<Handled> {
   const parameters = validate(operationReadParameters, context.query);
   if (!parameters.ok) return parameters.problem;
   const read = await context.cluster.operations(parameters.value);

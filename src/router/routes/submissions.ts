@@ -8,7 +8,7 @@ import type { BatchOutcome, Refused } from "../../coordinator/outcomes.ts";
 import type { Steps } from "../../proofs/index.ts";
 import { ITEM_BYTES_MAX, readJson } from "../body.ts";
 import { FORWARD_MS } from "../cluster.ts";
-import { answer, type RequestContext, type Route } from "../context.ts";
+import { answer, type Handled, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/tasks.ts";
 import { statements, tooBusy } from "../gate.ts";
 import { clientKey, command, expectOutcome, present, refusal, replayHeader } from "../requests.ts";
@@ -23,7 +23,7 @@ import {
   wanted,
 } from "../submission.ts";
 
-async function submit(context: RequestContext): Promise<Response | Problem> {
+async function submit(context: RequestContext): Promise<Handled> {
   const circuit = circuitNamed(context.configuration, context.params.circuit ?? "");
   if (!circuit.ok) return circuit.problem;
   const body = await readJson(context.request, ITEM_BYTES_MAX);
@@ -114,7 +114,7 @@ function* bindAll(wanted: ReadonlyMap<number, Wanted>): Steps<ReadonlyMap<number
 }
 
 /** Each item is submitted as if it came alone. The answer is an error only where no item has a result of its own. */
-async function submitBatch(context: RequestContext): Promise<Response | Problem> {
+async function submitBatch(context: RequestContext): Promise<Handled> {
   const body = await readJson(context.request);
   if (!body.ok) return body.problem;
   const request = validate(batch, body.value);

@@ -6,7 +6,7 @@ import { endedStatuses, proofParameters, taskListParameters, taskParameters } fr
 import { pathPart, validate } from "../../api/validation.ts";
 import { circuitsOf } from "../../proofs/index.ts";
 import type { Answer, Query, TaskView } from "../../replica/rpc.ts";
-import { answer, plain, type RequestContext, type Route } from "../context.ts";
+import { answer, type Handled, plain, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/tasks.ts";
 import { command, expectOutcome, present, readHeaders, refusal, waitMs } from "../requests.ts";
 
@@ -56,13 +56,13 @@ async function untilEnded(
   }
 }
 
-async function getTask(context: RequestContext): Promise<Response | Problem> {
+async function getTask(context: RequestContext): Promise<Handled> {
   const read = await readTask(context);
   if (!read.ok) return read.problem;
   return answer(context, 200, { success: true, ...renderTask(read.value.result) }, readHeaders(read.value));
 }
 
-async function getAttempts(context: RequestContext): Promise<Response | Problem> {
+async function getAttempts(context: RequestContext): Promise<Handled> {
   const read = await readTask(context);
   if (!read.ok) return read.problem;
   const items = read.value.result.history.map(renderAttempt);
@@ -70,7 +70,7 @@ async function getAttempts(context: RequestContext): Promise<Response | Problem>
 }
 
 /** One of the three files with which snarkjs verifies the proof without us. */
-async function getProof(context: RequestContext): Promise<Response | Problem> {
+async function getProof(context: RequestContext): Promise<Handled> {
   const parameters = validate(proofParameters, context.query);
   if (!parameters.ok) return parameters.problem;
   const read = await readTask(context);
@@ -87,7 +87,7 @@ async function getProof(context: RequestContext): Promise<Response | Problem> {
   return plain(200, content, { ...name, ...readHeaders(read.value) });
 }
 
-async function listTasks(context: RequestContext): Promise<Response | Problem> {
+async function listTasks(context: RequestContext): Promise<Handled> {
   const parameters = validate(taskListParameters, context.query);
   if (!parameters.ok) return parameters.problem;
   const { consistency, limit = LIST_LIMIT_DEFAULT, status: statuses, ...filter } = parameters.value;
@@ -100,10 +100,7 @@ async function listTasks(context: RequestContext): Promise<Response | Problem> {
 }
 
 /** Repeating either is harmless: what is asked for has happened then. */
-async function change(
-  context: RequestContext,
-  type: "cancel-task" | "retry-task",
-): Promise<Response | Problem> {
+async function change(context: RequestContext, type: "cancel-task" | "retry-task"): Promise<Handled> {
   const id = idOf(context);
   if (!id.ok) return id.problem;
   const applied = await context.cluster.propose(command({ type, task_id: id.value }));

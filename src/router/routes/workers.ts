@@ -1,6 +1,6 @@
 /** Provers: registration, pulling, heartbeats, drain and removal. */
 import { identifier, LIST_LIMIT_MAX } from "../../api/fields.ts";
-import { type Problem, problem, type Result } from "../../api/problem.ts";
+import { problem, type Result } from "../../api/problem.ts";
 import { renderWorker } from "../../api/render.ts";
 import { pathPart, validate } from "../../api/validation.ts";
 import {
@@ -13,7 +13,7 @@ import {
 } from "../../api/workers.ts";
 import { circuitsOf } from "../../proofs/index.ts";
 import { readJson, SMALL_BODY_BYTES_MAX } from "../body.ts";
-import { answer, type RequestContext, type Route } from "../context.ts";
+import { answer, type Handled, NO_CONTENT, type RequestContext, type Route } from "../context.ts";
 import * as declared from "../declarations/workers.ts";
 import { renderOffers } from "../offers.ts";
 import { command, expectOutcome, readHeaders, refusal } from "../requests.ts";
@@ -24,7 +24,7 @@ function workerId(context: RequestContext): Result<string> {
   return validate(identifier, context.params.worker_id, pathPart("worker_id"));
 }
 
-async function register(context: RequestContext): Promise<Response | Problem> {
+async function register(context: RequestContext): Promise<Handled> {
   const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
   if (!body.ok) return body.problem;
   const worker = validate(registration, body.value);
@@ -49,7 +49,7 @@ async function register(context: RequestContext): Promise<Response | Problem> {
   });
 }
 
-async function pullLeases(context: RequestContext): Promise<Response | Problem> {
+async function pullLeases(context: RequestContext): Promise<Handled> {
   const id = workerId(context);
   if (!id.ok) return id.problem;
   const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
@@ -67,11 +67,11 @@ async function pullLeases(context: RequestContext): Promise<Response | Problem> 
   if (!applied.ok) return applied.problem;
   const outcome = expectOutcome(applied.value.outcome, "granted");
   if (outcome.type === "refused") return refusal(outcome);
-  if (outcome.leases.length === 0) return new Response(null, { status: 204 });
+  if (outcome.leases.length === 0) return NO_CONTENT;
   return answer(context, 200, { leases: renderOffers(outcome.leases, context.configuration.lease_ms) });
 }
 
-async function hints(context: RequestContext): Promise<Response | Problem> {
+async function hints(context: RequestContext): Promise<Handled> {
   const id = workerId(context);
   if (!id.ok) return id.problem;
   const parameters = validate(hintParameters, context.query);
@@ -85,7 +85,7 @@ async function hints(context: RequestContext): Promise<Response | Problem> {
   return opened.value instanceof Response ? opened.value : refusal(opened.value);
 }
 
-async function beat(context: RequestContext): Promise<Response | Problem> {
+async function beat(context: RequestContext): Promise<Handled> {
   const id = workerId(context);
   if (!id.ok) return id.problem;
   const body = await readJson(context.request, SMALL_BODY_BYTES_MAX);
@@ -105,7 +105,7 @@ async function beat(context: RequestContext): Promise<Response | Problem> {
   return answer(context, 200, beaten.value.result);
 }
 
-async function drain(context: RequestContext): Promise<Response | Problem> {
+async function drain(context: RequestContext): Promise<Handled> {
   const id = workerId(context);
   if (!id.ok) return id.problem;
   const applied = await context.cluster.propose(command({ type: "drain-worker", worker_id: id.value }));
@@ -115,17 +115,17 @@ async function drain(context: RequestContext): Promise<Response | Problem> {
   return answer(context, 200, { worker_id: id.value, draining: true });
 }
 
-async function remove(context: RequestContext): Promise<Response | Problem> {
+async function remove(context: RequestContext): Promise<Handled> {
   const id = workerId(context);
   if (!id.ok) return id.problem;
   const applied = await context.cluster.propose(command({ type: "remove-worker", worker_id: id.value }));
   if (!applied.ok) return applied.problem;
   const outcome = expectOutcome(applied.value.outcome, "done");
   if (outcome.type === "refused") return refusal(outcome);
-  return new Response(null, { status: 204 });
+  return NO_CONTENT;
 }
 
-async function list(context: RequestContext): Promise<Response | Problem> {
+async function list(context: RequestContext): Promise<Handled> {
   const parameters = validate(workerListParameters, context.query);
   if (!parameters.ok) return parameters.problem;
   const { consistency, limit = LIST_LIMIT_MAX, cursor } = parameters.value;
@@ -137,7 +137,7 @@ async function list(context: RequestContext): Promise<Response | Problem> {
   return answer(context, 200, page, readHeaders(read.value));
 }
 
-async function get(context: RequestContext): Promise<Response | Problem> {
+async function get(context: RequestContext): Promise<Handled> {
   const id = workerId(context);
   if (!id.ok) return id.problem;
   const parameters = validate(workerParameters, context.query);
