@@ -87,6 +87,12 @@ export class Generation {
     return this.#sql.exec<{ body: string }>(this.#body, table, key).toArray()[0]?.body;
   }
 
+  /** The last one in order, or "". */
+  lastKey(table: string): string {
+    const query = `SELECT key FROM ${this.records} WHERE tbl = ? ORDER BY key DESC LIMIT 1`;
+    return this.#sql.exec<{ key: string }>(query, table).toArray()[0]?.key ?? "";
+  }
+
   /** Those of these records that there are. */
   recordsOf(
     table: string,

@@ -138,23 +138,35 @@ export class Store {
         `reserved rounds (${persist.hardState.rounds}) are not stored: resumeLeadership must stay off`,
       );
     }
-    const before = this.#durable;
-    this.#storage.transactionSync(() => {
-      const { snapshot, entries, hardState } = persist;
-      if (snapshot) this.#install(snapshot);
-      const news = hardState?.term !== before.term || hardState.vote !== before.vote;
-      if (hardState && (news || hardState.leader !== before.leader)) {
-        this.setState("vote", {
-          term: hardState.term,
-          ...(hardState.vote === undefined ? {} : { vote: hardState.vote }),
-          ...(hardState.leader === undefined ? {} : { leader: hardState.leader }),
-        });
-        this.#durable = { term: hardState.term, vote: hardState.vote, leader: hardState.leader };
-      }
+    const { snapshot, entries, hardState } = persist;
+    const voted = hardState !== undefined && this.#isNew(hardState);
+    // A statement by itself is a transaction.
+    if (!snapshot && !voted && this.log.extendedBy(entries)) {
       if (hardState) this.hint(hardState);
       this.rowsWritten += this.log.write(entries);
-    });
+    } else {
+      this.#storage.transactionSync(() => {
+        if (snapshot) this.#install(snapshot);
+        if (voted) this.#vote(hardState);
+        if (hardState) this.hint(hardState);
+        this.rowsWritten += this.log.write(entries);
+      });
+    }
     this.writes++;
+  }
+
+  #isNew({ term, vote, leader }: HardState): boolean {
+    const before = this.#durable;
+    return term !== before.term || vote !== before.vote || leader !== before.leader;
+  }
+
+  #vote({ term, vote, leader }: HardState): void {
+    this.setState("vote", {
+      term,
+      ...(vote === undefined ? {} : { vote }),
+      ...(leader === undefined ? {} : { leader }),
+    });
+    this.#durable = { term, vote, leader };
   }
 
   /** The records as of {@link checkpoint}, and what the machine that was built on them has made of them since. */

@@ -95,6 +95,13 @@ export class StoredLog implements LogReader<Command> {
     return entries;
   }
 
+  /** Whether writing these is one statement: nothing is replaced, and they make one row. */
+  extendedBy(entries: readonly LogEntry[]): boolean {
+    let bytes = 0;
+    for (const entry of entries) bytes += entryBytes(entry);
+    return (entries[0]?.index ?? 0) > this.lastIndex && bytes <= BATCH_BYTES_MAX;
+  }
+
   /** Replaces everything from the first entry's index on. Returns the rows written. */
   write(entries: readonly LogEntry[]): number {
     const first = entries[0];

@@ -63,7 +63,7 @@ class Overdue {
       this.#waiting.add(waiting);
       this.#arm(until);
       const over = (): void => void this.#waiting.delete(waiting);
-      call.then(resolve, reject).then(over);
+      void call.then(resolve, reject).then(over);
     });
   }
 

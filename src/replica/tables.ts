@@ -29,6 +29,8 @@ export class Tables implements Records {
   readonly #arrivals: Arrivals;
   /** Changed since the last checkpoint and not live; null: in no table any more. */
   readonly #fresh = new Map<Table, Map<string, unknown>>();
+  /** No task in the table has an id behind this one: ids are in order of time, so that a new one need not be looked for. */
+  #lastTask: string;
   /** Bodies as they stand in the table, of those that were to be asked for; undefined: not there. */
   readonly #foreseen = new Map<Table, Map<string, string | undefined>>();
 
@@ -36,12 +38,14 @@ export class Tables implements Records {
     this.generation = new Generation(sql, generation);
     this.#live = new LiveRecords(sql, this.generation);
     this.#arrivals = new Arrivals(sql, this.generation);
+    this.#lastTask = this.generation.lastKey("tasks");
   }
 
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
     const kept = this.#kept(table, key);
     if (kept === null) return undefined;
     if (kept !== undefined) return kept;
+    if (table === "tasks" && key > this.#lastTask) return undefined;
     const foreseen = this.#foreseen.get(table);
     const body = foreseen?.has(key) ? foreseen.get(key) : this.generation.record(table, key);
     return this.#read(table, key, body);
@@ -49,6 +53,7 @@ export class Tables implements Records {
 
   foresee(table: Table, keys: readonly string[]): void {
     if (keys.length < WORTH_FORESEEING) return;
+    if (table === "tasks" && keys.every((key) => key > this.#lastTask)) return;
     const bodies = new Map<string, string | undefined>(keys.map((key) => [key, undefined]));
     for (const { key, body } of this.generation.recordsOf(table, keys)) bodies.set(key, body);
     this.#foreseen.set(table, bodies);
@@ -123,6 +128,7 @@ export class Tables implements Records {
         storing(table, key, body);
         if (body === null) rows += this.generation.put(["records", table, key, null]);
         else bodies.push([key, body]);
+        if (table === "tasks" && key > this.#lastTask) this.#lastTask = key;
       }
       rows += this.generation.putRecords(table, bodies);
     }

@@ -4,6 +4,7 @@ import type { LeaseOffer } from "../api/workers.ts";
 import type { LeaseGrant } from "../coordinator/outcomes.ts";
 import { taskContext } from "../proofs/context.ts";
 import { circuitsOf } from "../proofs/index.ts";
+import { knownLeases } from "./known-leases.ts";
 
 /** A worker is dead, and its leases go back, after two periods without a sign of life. */
 export const LEASE_PERIODS = 2;
@@ -26,6 +27,14 @@ export function renderOffer(grant: LeaseGrant, lease_ms: number): LeaseOffer {
   };
 }
 
-export function renderOffers(grants: readonly LeaseGrant[], lease_ms: number): readonly LeaseOffer[] {
-  return grants.map((grant) => renderOffer(grant, lease_ms));
+/** To be sent to their holder. */
+export function renderOffers(
+  worker_id: string,
+  grants: readonly LeaseGrant[],
+  lease_ms: number,
+): readonly LeaseOffer[] {
+  return grants.map((grant) => {
+    knownLeases.granted(worker_id, grant);
+    return renderOffer(grant, lease_ms);
+  });
 }

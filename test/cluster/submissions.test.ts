@@ -11,7 +11,7 @@ import { taskOf } from "./provers.ts";
 import { raw } from "./raw.ts";
 
 const ROUTE = "/api/v1/tasks/merkle";
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 let cluster: Cluster;
 beforeAll(async () => {

@@ -15,12 +15,17 @@ import { answer, type Handled, type RequestContext, type Route } from "../contex
 import * as declared from "../declarations/leases.ts";
 import { canonicalJson, sha256Hex } from "../digest.ts";
 import { tooBusy } from "../gate.ts";
+import { type KnownLease, knownLeases } from "../known-leases.ts";
 import { renderOffers } from "../offers.ts";
 import { command, expectOutcome, refusal } from "../requests.ts";
 import { verify } from "../verification.ts";
 
+type Standing = KnownLease & Partial<LeaseStanding>;
+
 /** A leader's own state will do, since apply decides; but what it does not know yet is asked with a round. */
-async function readLease(cluster: Cluster, lease_id: string): Promise<Result<LeaseStanding | null>> {
+async function readLease(cluster: Cluster, lease_id: string): Promise<Result<Standing | null>> {
+  const known = knownLeases.take(lease_id);
+  if (known !== undefined) return { ok: true, value: known };
   const query = { type: "lease", lease_id } as const;
   const first = await cluster.read(query, "leader");
   if (!first.ok || first.value.result !== null) {
@@ -48,7 +53,7 @@ type Judged =
 /** Whether a proof is one of this task. Through a lease that has completed it, only the proof itself still counts. */
 async function judge(
   context: RequestContext,
-  task: LeaseStanding,
+  task: Standing,
   { proof, public_inputs }: Pick<CompletionRequest, "proof" | "public_inputs">,
 ): Promise<Judged> {
   const circuit = circuitsOf(context.configuration).get(task.circuit);
@@ -82,7 +87,7 @@ async function complete(context: RequestContext): Promise<Handled> {
     return problem("lease-superseded", `lease ${lease_id} was not granted to worker ${worker_id}`);
   }
   const accepted = task.outcome === "completed";
-  if (!accepted && endedStatuses.has(task.status)) {
+  if (!accepted && task.status !== undefined && endedStatuses.has(task.status)) {
     return problem("lease-superseded", `task ${task.task_id} is ${task.status} and takes no proof any more`);
   }
   const judged = await judge(context, task, { proof, public_inputs });
@@ -106,7 +111,7 @@ async function complete(context: RequestContext): Promise<Handled> {
     task_id: outcome.task_id,
     ...(outcome.duplicate ? { duplicate: true } : {}),
     ...(outcome.accepted_late ? { accepted_late: true } : {}),
-    leases: renderOffers(outcome.leases, context.configuration.lease_ms),
+    leases: renderOffers(worker_id, outcome.leases, context.configuration.lease_ms),
   });
 }
 

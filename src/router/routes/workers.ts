@@ -45,7 +45,7 @@ async function register(context: RequestContext): Promise<Handled> {
     lease_ms,
     heartbeat_interval_ms: Math.floor(lease_ms / HEARTBEATS_PER_LEASE),
     circuits: names,
-    leases: renderOffers(outcome.leases, lease_ms),
+    leases: renderOffers(worker.value.worker_id, outcome.leases, lease_ms),
   });
 }
 
@@ -68,7 +68,8 @@ async function pullLeases(context: RequestContext): Promise<Handled> {
   const outcome = expectOutcome(applied.value.outcome, "granted");
   if (outcome.type === "refused") return refusal(outcome);
   if (outcome.leases.length === 0) return NO_CONTENT;
-  return answer(context, 200, { leases: renderOffers(outcome.leases, context.configuration.lease_ms) });
+  const { lease_ms } = context.configuration;
+  return answer(context, 200, { leases: renderOffers(id.value, outcome.leases, lease_ms) });
 }
 
 async function hints(context: RequestContext): Promise<Handled> {
