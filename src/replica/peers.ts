@@ -25,6 +25,7 @@ const FAILURES_BEFORE_PAUSE = 3;
 /** Of Ephemeral events; beyond it the oldest are lost. */
 const EVENTS_WAITING_MAX = 1_000;
 const EVENTS_AT_ONCE_MAX = 100;
+const EVENT_CHARACTERS_AT_ONCE = 4 * 1_048_576;
 const CALL_TIMEOUT_MS_MIN = 1000;
 /** Between attempts to reach a replica that is not there any more: another one bears its name. */
 const GONE_RETRY_MS = 10_000;
@@ -62,6 +63,16 @@ class Unwilling extends Error {
 /** Messages that answer one of this replica's own: the only ones that a response may carry. */
 function isAnswer({ type }: PeerMessage): boolean {
   return type.endsWith("-response");
+}
+
+/** How many of these go in one call, whose size the platform limits: one at least. */
+function atOnce(events: readonly string[]): number {
+  let characters = 0;
+  const beyond = events.findIndex((event, at) => {
+    characters += event.length;
+    return at === EVENTS_AT_ONCE_MAX || (at > 0 && characters > EVENT_CHARACTERS_AT_ONCE);
+  });
+  return beyond < 0 ? events.length : beyond;
 }
 
 interface PeerState {
@@ -213,20 +224,18 @@ export class Peers {
   async #tellAll(peer: string, state: PeerState): Promise<void> {
     const { configuration, namespace, chain, link } = this.#options;
     state.telling = true;
-    try {
-      while (state.events.length > 0 && !this.#closed) {
-        const events = state.events.splice(0, EVENTS_AT_ONCE_MAX);
-        if (link.isolated || (link.degraded && !(await link.passes()))) continue;
-        chain.countSubrequest();
-        const body = encodeEphemeral(this.#header(peer, "response"), events);
+    while (state.events.length > 0 && !this.#closed) {
+      const events = state.events.splice(0, atOnce(state.events));
+      if (link.isolated || (link.degraded && !(await link.passes()))) continue;
+      chain.countSubrequest();
+      const body = encodeEphemeral(this.#header(peer, "response"), events);
+      try {
         await namespace.ask(nameOf(peer), "/peer/ephemeral", body, 2 * configuration.loyalty_ms);
+      } catch {
+        // Its streams miss these; whether it is there at all is the business of heartbeats.
       }
-    } catch {
-      // Its streams miss these; whether it is there at all is the business of heartbeats.
-      state.events = [];
-    } finally {
-      state.telling = false;
     }
+    state.telling = false;
   }
 
   /** Asks the leader for an index that makes a read linearizable; `undefined` if it does not say. */

@@ -48,7 +48,7 @@ export function replicaStubs(namespace: Objects, configuration: Configuration): 
 }
 
 /**
- * Gives up on calls that are not answered in time. One timer for all of them: one for each would cost more than the rest of
+ * Gives up on calls that are not answered in time; they may arrive all the same, later. One timer for all of them: one for each would cost more than the rest of
  * the call, and timers that are left behind by calls which are over would hold up the heartbeat's on a busy machine.
  */
 class Overdue {
@@ -78,9 +78,13 @@ class Overdue {
   #look(): void {
     this.#due = Number.POSITIVE_INFINITY;
     const now = Date.now();
-    for (const { until, giveUp } of this.#waiting) {
-      if (until <= now) giveUp();
-      else this.#arm(until);
+    for (const waiting of this.#waiting) {
+      if (waiting.until > now) {
+        this.#arm(waiting.until);
+        continue;
+      }
+      this.#waiting.delete(waiting);
+      waiting.giveUp();
     }
   }
 }

@@ -38,12 +38,11 @@ async function discard(reader: ReadableStreamDefaultReader<Uint8Array>): Promise
 
 /** For answers that need not look at the body. */
 export async function discardBody(request: Request): Promise<void> {
-  if (request.body === null || request.bodyUsed) return;
+  if (request.bodyUsed || request.body === null) return;
   await discard((request.body as ReadableStream<Uint8Array>).getReader());
 }
 
 async function readBytes(request: Request, limit: number): Promise<Uint8Array | undefined> {
-  if (request.body === null) return new Uint8Array();
   const announced = request.headers.get("content-length");
   if (announced !== null) {
     // No more than what was announced arrives.
@@ -51,6 +50,7 @@ async function readBytes(request: Request, limit: number): Promise<Uint8Array | 
     await discardBody(request);
     return undefined;
   }
+  if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();

@@ -26,6 +26,9 @@ afterAll(async () => {
   await cluster.stop();
 });
 
+/** No write that nobody holds up takes so long. */
+const LONG_MS = 2_000;
+
 /** Clients that write without a pause, each event under a key of its own. */
 class Load {
   readonly acknowledged: { readonly key: string; readonly seq: number }[] = [];
@@ -47,8 +50,11 @@ class Load {
 
   /** Does `work` in the midst of writes, and sees that they go on. */
   async during(work: () => Promise<unknown>): Promise<void> {
+    const [before, began] = [this.acknowledged.length, performance.now()];
     await work();
     const written = this.acknowledged.length;
+    // What takes no longer than a write may fall between two of them.
+    if (performance.now() - began > LONG_MS) expect(written).toBeGreaterThan(before);
     await eventually("writes go on", async () => this.acknowledged.length > written + 3);
   }
 

@@ -55,6 +55,31 @@ describe("a founding that is interrupted", () => {
   }
 });
 
+test("a replica that is stopped while it is told of the founding does not come to life", async () => {
+  const { platform, time } = group;
+  platform.fate = (call) => (call.path === "/peer/found" && call.to === LAST ? "lost" : "arrives");
+  await look(FOUNDER);
+  await time.until("the founding", 2000, founded);
+  const told = calls.find(({ path, to }) => path === "/peer/found" && to === LAST);
+  platform.fate = (call) => (call.to === LAST ? "lost" : "arrives");
+
+  // The message is still on its way when the operator's request comes.
+  await group.fault(LAST, "degrade", { delay_ms: 100 });
+  const telling = platform.ask(LAST, "/peer/found", told?.text ?? "");
+  await time.pass(50);
+  await group.fault(LAST, "stop");
+  calls.length = 0;
+  expect(await time.outcome(telling)).toBeUndefined();
+  await time.pass(3000);
+  expect(callsOf(LAST)).toEqual([]);
+
+  platform.fate = () => "arrives";
+  await group.fault(LAST, "heal");
+  await group.fault(LAST, "start");
+  await time.pass(1000);
+  expect(await look(LAST)).toMatchObject({ result: { status: "healthy" } });
+});
+
 test("the founder that has lost its storage asks until it knows, and then no more", async () => {
   const { platform, time } = group;
   await look(FOUNDER);

@@ -101,13 +101,21 @@ function cut(characters: readonly number[]): readonly (readonly number[])[] {
   return entries;
 }
 
-/** Statements computed before the thread is given back. A small one takes about half a millisecond. */
-const BOUND_AT_ONCE = 8;
+/** Characters of inputs whose statements are computed before the thread is given back: some milliseconds. */
+const CHARACTERS_AT_ONCE = 300;
 
-function* bindAll(wanted: ReadonlyMap<number, Wanted>): Steps<ReadonlyMap<number, Result<Bound>>> {
+function* bindAll(
+  wanted: ReadonlyMap<number, Wanted>,
+  characters: readonly number[],
+): Steps<ReadonlyMap<number, Result<Bound>>> {
   const bound = new Map<number, Result<Bound>>();
+  let since = CHARACTERS_AT_ONCE;
   for (const [index, task] of wanted) {
-    if (bound.size % BOUND_AT_ONCE === 0) yield;
+    since += characters[index] ?? 0;
+    if (since > CHARACTERS_AT_ONCE) {
+      yield;
+      since = 0;
+    }
     bound.set(index, yield* bind(task));
   }
   return bound;
@@ -140,7 +148,8 @@ async function submitBatch(context: RequestContext): Promise<Handled> {
       const task = accepted.get(index);
       return task === undefined ? [] : [[index, task] as const];
     });
-    const entry = await submitEntry(context, new Map(wanted), keyOfEntry(key.client_key, nth));
+    const client_key = keyOfEntry(key.client_key, nth);
+    const entry = await submitEntry(context, { wanted: new Map(wanted), characters, client_key });
     if (!entry.ok) {
       if (nth === 0) return entry.problem;
       // Without a quorum, or without time, the others would fare no better.
@@ -185,14 +194,22 @@ async function answeredBefore(
 
 async function submitEntry(
   context: RequestContext,
-  wanted: ReadonlyMap<number, Wanted>,
-  client_key: ClientKey | undefined,
+  {
+    wanted,
+    characters,
+    client_key,
+  }: {
+    readonly wanted: ReadonlyMap<number, Wanted>;
+    /** Of each item of the batch. */
+    readonly characters: readonly number[];
+    readonly client_key: ClientKey | undefined;
+  },
 ): Promise<Result<Entry>> {
   const before = await answeredBefore(context, client_key);
   if (!before.ok) return before;
   const known = new Set(before.value?.items.map(({ index }) => index));
   const bound = await statements.run(
-    bindAll(new Map([...wanted].filter(([index]) => !known.has(index)))),
+    bindAll(new Map([...wanted].filter(([index]) => !known.has(index))), characters),
     Date.now() + BINDING_MS_MAX,
   );
   if (bound.type === "too-busy") return { ok: false, problem: tooBusy("statements") };
