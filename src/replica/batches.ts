@@ -1,6 +1,9 @@
 /**
  * Group commit: while one flush is under way, commands that arrive wait for the next batch; never more than one flush
  * at a time. A batch is one proposal to the core, one row of the log and one append per follower.
+ *
+ * Where a flush takes no time, or router and replicas share a thread, each command would make a batch of its own while the
+ * next ones wait in sockets. So a batch waits for one turn of the event loop, as long as that brings others.
  */
 
 import { Histogram } from "../api/histogram.ts";
@@ -22,6 +25,11 @@ export interface BatchesOptions {
   readonly fail: (error: unknown) => void;
 }
 
+/** So many times in a row that nobody came: whoever comes alone is not kept waiting any more. */
+const ALONE_MAX = 4;
+/** But of so many one waits all the same, and sees whether that has changed. */
+const LOOK_EVERY = 16;
+
 export class Batches {
   /** From handing a batch to the disk until it is safe there. */
   readonly appendLatency = new Histogram();
@@ -34,6 +42,9 @@ export class Batches {
   #flushed: Promise<void> = Promise.resolve();
   /** The event that follows the flush under way, if somebody waits for it. */
   #turn: Promise<void> | undefined;
+  /** Batches that waited for others in vain, since one did not. */
+  #alone = 0;
+  #unwaited = 0;
 
   constructor(options: BatchesOptions) {
     this.#options = options;
@@ -60,11 +71,12 @@ export class Batches {
 
   propose(command: Command, wait_ms?: number): Promise<ProposeAnswer> {
     const answer = this.#proposals.enqueue(command, wait_ms);
-    if (!this.#flushing) this.#options.event(() => this.append());
+    if (this.#turn !== undefined) return answer;
+    if (!this.#flushing && !this.#othersMayCome()) this.#options.event(() => this.append());
     else {
       // The first one that has to wait goes on after the flush, in its own invocation: a chain of flushes that
       // lived in the first one's would exhaust that invocation's subrequests.
-      this.#turn ??= this.#afterFlush();
+      this.#turn = this.#later();
     }
     return answer;
   }
@@ -125,9 +137,17 @@ export class Batches {
     this.#proposals.abandonAppended(appended);
   }
 
-  async #afterFlush(): Promise<void> {
+  #othersMayCome(): boolean {
+    if (this.#alone < ALONE_MAX) return true;
+    this.#unwaited = (this.#unwaited + 1) % LOOK_EVERY;
+    return this.#unwaited === 0;
+  }
+
+  async #later(): Promise<void> {
+    if (!this.#flushing) await new Promise((resolve) => setTimeout(resolve, 0));
     while (this.#flushing) await this.#flushed;
     this.#turn = undefined;
+    this.#alone = this.#proposals.queued > 1 ? 0 : this.#alone + 1;
     this.#options.event(() => this.append());
   }
 }
