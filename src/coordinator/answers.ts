@@ -95,7 +95,10 @@ export class Answers {
     const leases = lease_ids
       .map((lease_id) => this.#state.lease(lease_id))
       .filter((lease) => lease !== undefined);
-    return { ...rest, leases: leases.map(leaseGrant) } as Leased;
+    return {
+      ...rest,
+      leases: leases.map((lease) => leaseGrant(lease, this.#state.inputOf(lease.task))),
+    } as Leased;
   }
 }
 

@@ -146,7 +146,7 @@ export function forgetTasks(state: State, { ended_before, limit }: ForgetTasks):
     if (task === undefined || !hasEnded(task.status) || task.completed_at !== first.at) continue;
     if (state.get("content", task.content_hash)?.task_id === task.task_id)
       state.delete("content", task.content_hash);
-    state.delete("tasks", task.task_id);
+    state.deleteTask(task);
   }
   return { type: "done" };
 }

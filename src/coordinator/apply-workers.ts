@@ -31,7 +31,7 @@ export function registerWorker(state: State, { worker }: RegisterWorker): Outcom
   return {
     type: "registered",
     created: before === undefined,
-    leases: state.leasesOf(worker_id).map(leaseGrant),
+    leases: state.leasesOf(worker_id).map((lease) => leaseGrant(lease, state.inputOf(lease.task))),
   };
 }
 

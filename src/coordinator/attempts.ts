@@ -96,13 +96,14 @@ export function findLease(task: TaskRecord, lease_id: string): LeaseView | undef
   return attempt && { task, attempt, current: currentAttempt(task) === attempt };
 }
 
-export function leaseGrant({ task, attempt }: LeaseView): LeaseGrant {
+/** What its holder is told of a lease, the task's `input` among it. */
+export function leaseGrant({ task, attempt }: LeaseView, input: unknown): LeaseGrant {
   return {
     lease_id: attempt.lease_id,
     task_id: task.task_id,
     attempt: grantNumber(attempt.lease_id),
     circuit: task.circuit,
-    input: task.input,
+    input,
     blinding: task.blinding,
     public_inputs: task.public_inputs,
     granted_at: attempt.granted_at,

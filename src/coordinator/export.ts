@@ -43,7 +43,7 @@ export interface Export {
 }
 
 type Exported = "tasks" | "events" | "operations";
-const TABLES = ["tasks", "events", "operations"] as const satisfies readonly Exported[];
+const TABLES = ["tasks", "inputs", "events", "operations"] as const;
 /** Places looked at in one turn; the records are read one by one. */
 const PLACES = 256;
 
@@ -93,6 +93,9 @@ function linesOf(
     return line;
   };
 
+  const whole = (task: TaskRecord): TaskRecord =>
+    task.input === undefined ? { ...task, ...inputOf(frozen, task) } : task;
+
   function* all(): Generator<ExportLine> {
     yield counted({
       type: "export",
@@ -130,11 +133,17 @@ function linesOf(
       places: (after) =>
         state.arrivals(after, PLACES).map(({ sequence, task_id }) => ({ position: sequence, key: task_id })),
     });
-    for (const record of tasks) yield counted({ type: "task", record });
+    for (const record of tasks) yield counted({ type: "task", record: whole(record) });
     for (const record of workers) yield counted({ type: "worker", record });
     yield { type: "end", lines: count + 1 };
   }
   return all();
+}
+
+function inputOf(frozen: Frozen, { task_id }: TaskRecord): Pick<TaskRecord, "input"> {
+  const kept = frozen.get("inputs", task_id);
+  if (kept === undefined) throw new Error(`task ${task_id} has lost its input`);
+  return { input: kept.input };
 }
 
 /**

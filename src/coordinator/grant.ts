@@ -34,7 +34,7 @@ export function grant(state: State, worker: WorkerRecord, max: number, nonce: st
     return { task: assigned, attempt, current: true };
   });
   if (fresh.length > 0) state.countAssigned(worker.worker_id, fresh.length);
-  return [...again, ...fresh].map(leaseGrant);
+  return [...again, ...fresh].map((lease) => leaseGrant(lease, state.inputOf(lease.task)));
 }
 
 /** Whether `grant` would hand out anything at `now`. Changes nothing that shows. */

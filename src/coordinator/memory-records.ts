@@ -9,6 +9,7 @@ type Tables = { readonly [T in Table]: Map<string, RecordTypes[T]> };
 export function createMemoryRecords(): Records {
   const tables: Tables = {
     tasks: new Map(),
+    inputs: new Map(),
     workers: new Map(),
     events: new Map(),
     content: new Map(),

@@ -54,8 +54,8 @@ export interface TaskRecord {
   readonly circuit: string;
   readonly circuit_type: string;
   readonly status: TaskStatus;
-  /** Canonical input. Given to the lease holder only. */
-  readonly input: unknown;
+  /** Canonical input. Given to the lease holder only. Absent: it is large, and has a record of its own. */
+  readonly input?: unknown;
   /** Of `input` as canonical JSON; absent in logs from before it was counted. */
   readonly input_bytes?: number;
   /** Given to the lease holder only. */
@@ -166,6 +166,12 @@ export interface OperationRecord {
 export interface OperationEntry {
   readonly operation_id: string;
   readonly log_index: number;
+}
+
+/** The canonical input of a task, where it is so large that it should not stay in memory until the task ends. */
+export interface InputRecord {
+  readonly v: 1;
+  readonly input: unknown;
 }
 
 /** The completed task with this content (circuit and canonical input). Of open ones the index of tasks knows. */

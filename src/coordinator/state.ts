@@ -17,6 +17,8 @@ import type { Counts, LeaseView } from "./views.ts";
 import { Workforce } from "./workforce.ts";
 
 const NOTHING: readonly Happening[] = [];
+/** An input of at most so many bytes stays in its task's record, which is in memory until the task ends. */
+export const INPUT_BYTES_WITHIN = 2_048;
 
 export class State {
   readonly workforce = new Workforce();
@@ -124,9 +126,31 @@ export class State {
   }
 
   /** One that has no record. */
-  addTask(task: TaskRecord): void {
+  addTask(given: TaskRecord): void {
+    const task = this.#withoutLargeInput(given);
     this.#changed.add("tasks", task.task_id, task);
     this.#taskChanged(undefined, task);
+  }
+
+  /** What the task is about, wherever it is kept. */
+  inputOf({ task_id, input }: TaskRecord): unknown {
+    if (input !== undefined) return input;
+    const kept = this.get("inputs", task_id);
+    if (kept === undefined) throw new Error(`task ${task_id} has lost its input`);
+    return kept.input;
+  }
+
+  /** Gone for good, with what belongs to it. */
+  deleteTask({ task_id, input }: TaskRecord): void {
+    if (input === undefined) this.delete("inputs", task_id);
+    this.delete("tasks", task_id);
+  }
+
+  #withoutLargeInput(task: TaskRecord): TaskRecord {
+    const { input, ...rest } = task;
+    if ((task.input_bytes ?? 0) <= INPUT_BYTES_WITHIN) return task;
+    this.put("inputs", task.task_id, { v: 1, input });
+    return rest;
   }
 
   #taskChanged(before: TaskRecord | undefined, task: TaskRecord): void {
@@ -164,7 +188,8 @@ export class State {
   }
 
   /** A task of another group, as it was there: nothing happens to it here. */
-  restoreTask(task: TaskRecord): void {
+  restoreTask(given: TaskRecord): void {
+    const task = this.#withoutLargeInput(given);
     this.#last_sequence = Math.max(this.#last_sequence, task.sequence);
     // It arrives open, as every task does, also if it has ended long since.
     const arrived: TaskRecord = hasEnded(task.status) ? { ...task, status: "pending" } : task;

@@ -9,6 +9,7 @@ import type {
   ContentRecord,
   EndedEntry,
   EventRecord,
+  InputRecord,
   KeyEntry,
   LocationRecord,
   MemberRecord,
@@ -22,6 +23,8 @@ import type {
 
 export interface RecordTypes {
   tasks: TaskRecord;
+  /** By task id: those that are not in their task's record. */
+  inputs: InputRecord;
   workers: WorkerRecord;
   events: EventRecord;
   content: ContentRecord;

@@ -5,6 +5,7 @@
  */
 import fc from "fast-check";
 import type { CommandBody } from "../../src/coordinator/index.ts";
+import { INPUT_BYTES_WITHIN } from "../../src/coordinator/state.ts";
 import { type Machine, putOperation, taskOf } from "./machine.ts";
 
 export const WORKERS = ["w0", "w1", "w2", "w3"] as const;
@@ -159,11 +160,13 @@ function bodyOf(machine: Machine, one: Exclude<Step, { readonly do: "repeat" }>)
         ...(one.deadline === undefined ? {} : { deadline: machine.time + (DEADLINES_MS[one.deadline] ?? 0) }),
       };
       const { priority, attempts: max_attempts } = one;
+      // Every other one is too large for its task's record.
+      const large = one.content % 2 === 0 ? {} : { input_bytes: INPUT_BYTES_WITHIN + 1 };
       const key =
         one.key === undefined ? {} : { client_key: { scope: "s", key: `k${one.key}`, digest: content_hash } };
       return {
         type: "submit-task",
-        task: taskOf({ task_id, content_hash, circuit, priority, max_attempts, ...limit, ...time }),
+        task: taskOf({ task_id, content_hash, circuit, priority, max_attempts, ...limit, ...time, ...large }),
         ...key,
       };
     }

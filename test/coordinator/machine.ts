@@ -22,6 +22,7 @@ type PutOperationBody = Extract<CommandBody, { readonly type: "put-operation" }>
 
 export const TABLES: readonly Table[] = [
   "tasks",
+  "inputs",
   "workers",
   "events",
   "content",
