@@ -83,7 +83,8 @@ type Knobs = Pick<
 const balanced: Knobs = {
   heartbeat_ms: 75,
   loyalty_ms: 300,
-  election_ms: [300, 600],
+  // Wide enough that replicas of one region, some milliseconds apart, seldom campaign at the same time.
+  election_ms: [300, 450],
   partition_detection_ms: 3_000,
   recovery_retry_ms: 500,
   checkpoint_entries: 5_000,

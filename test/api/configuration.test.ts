@@ -20,7 +20,7 @@ describe("configuration", () => {
       profile: "balanced",
       heartbeat_ms: 75,
       loyalty_ms: 300,
-      election_ms: [300, 600],
+      election_ms: [300, 450],
       partition_detection_ms: 3000,
       recovery_retry_ms: 500,
       checkpoint_entries: 5000,
