@@ -60,7 +60,7 @@ const locationHints = z
   .pipe(z.array(z.enum(LOCATION_HINTS, { error: hintsAllowed }), { error: hintsAllowed }))
   .default([]);
 
-const electionAllowed = "two whole numbers of milliseconds, the smaller first, like 300-600";
+const electionAllowed = "two whole numbers of milliseconds, the smaller first, like 300-450";
 const electionRange = z
   .string({ error: electionAllowed })
   .regex(/^\d{1,6}-\d{1,6}$/, electionAllowed)

@@ -108,11 +108,11 @@ describe("configuration", () => {
     [{ HEARTBEAT_MS: "300" }, 'HEARTBEAT_MS is "300", but it must be less than LOYALTY_MS (300).'],
     [
       { ELECTION_MS: "600-300" },
-      'ELECTION_MS is "600-300", but it must be two whole numbers of milliseconds, the smaller first, like 300-600.',
+      'ELECTION_MS is "600-300", but it must be two whole numbers of milliseconds, the smaller first, like 300-450.',
     ],
     [
       { LOYALTY_MS: "500" },
-      'ELECTION_MS is "300-600", but it must be a range that begins at LOYALTY_MS (500) or above.',
+      'ELECTION_MS is "300-450", but it must be a range that begins at LOYALTY_MS (500) or above.',
     ],
     [
       { LOCATION_HINTS: "weur" },

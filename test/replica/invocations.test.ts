@@ -60,7 +60,9 @@ describe("no invocation carries more than a bounded number of subrequests", () =
       const lost = group.followers[which];
       group.platform.fate = ({ to }) => (to === lost ? "lost" : "arrives");
       await group.time.pass(20_000);
-      expect(most()).toBeLessThanOrEqual(LIMIT + 2 * MEANWHILE);
+      // The lost one hears nobody and asks both others, once in an election timeout; a leader would have asked 500 times.
+      const campaigns = 2 * Math.ceil(20_000 / 300);
+      expect(most()).toBeLessThanOrEqual(Math.max(LIMIT + 2 * MEANWHILE, campaigns));
     });
 
     test(`on a leader whose follower ${which + 1} has lost its storage, and is told so again and again`, async () => {
