@@ -59,13 +59,12 @@ export class Generation {
 
   /** Records in order of table and key, from the one after `after` on; at least one, and no more than fit. */
   recordsAfter(after: readonly [table: string, key: string], charactersMax: number): readonly RecordRow[] {
-    const [table, key] = after;
-    const cursor = this.#sql.exec<{ tbl: string; key: string; body: string }>(
-      `SELECT tbl, key, body FROM ${this.records} WHERE (tbl, key) > (?, ?) ORDER BY tbl, key LIMIT ${ROWS_MAX}`,
-      table,
-      key,
+    const from = `FROM ${this.records} WHERE (tbl, key) > (?, ?) ORDER BY tbl, key`;
+    const rows = this.#fitting<{ tbl: string; key: string; body: string }>(
+      { columns: "tbl, key, body", from, bindings: after },
+      charactersMax,
     );
-    return fitting(cursor, charactersMax, (row) => ["records", row.tbl, row.key, row.body]);
+    return rows.map((row) => ["records", row.tbl, row.key, row.body]);
   }
 
   /** Records after `after`, up to `through` or the end. Rows written. */
@@ -116,19 +115,45 @@ export class Generation {
   }
 
   liveAfter(number: number, charactersMax: number): readonly TableRow[] {
-    const cursor = this.#sql.exec<{ number: number; body: string }>(
-      `SELECT number, body FROM ${this.live} WHERE number > ? ORDER BY number LIMIT ${ROWS_MAX}`,
-      number,
+    const from = `FROM ${this.live} WHERE number > ? ORDER BY number`;
+    const rows = this.#fitting<{ number: number; body: string }>(
+      { columns: "number, body", from, bindings: [number] },
+      charactersMax,
     );
-    return fitting(cursor, charactersMax, (row) => ["live", row.number, row.body]);
+    return rows.map((row) => ["live", row.number, row.body]);
   }
 
   arrivalsAfter(number: number, charactersMax: number): readonly TableRow[] {
-    const cursor = this.#sql.exec<{ number: number; first: number; last: number; body: string }>(
-      `SELECT number, first, last, body FROM ${this.arrivals} WHERE number > ? ORDER BY number LIMIT ${ROWS_MAX}`,
-      number,
+    const from = `FROM ${this.arrivals} WHERE number > ? ORDER BY number`;
+    const rows = this.#fitting<{ number: number; first: number; last: number; body: string }>(
+      { columns: "number, first, last, body", from, bindings: [number] },
+      charactersMax,
     );
-    return fitting(cursor, charactersMax, (row) => ["arrivals", row.number, row.first, row.last, row.body]);
+    return rows.map((row) => ["arrivals", row.number, row.first, row.last, row.body]);
+  }
+
+  /**
+   * The first rows whose bodies fit, at least one. Counted first: a cursor that is left before its end keeps its table
+   * locked, so that it could not be dropped.
+   */
+  #fitting<Row extends Record<string, string | number>>(
+    {
+      columns,
+      from,
+      bindings,
+    }: { readonly columns: string; readonly from: string; readonly bindings: readonly (string | number)[] },
+    charactersMax: number,
+  ): readonly Row[] {
+    const sizes = this.#sql
+      .exec<{ size: number }>(`SELECT length(body) AS size ${from} LIMIT ${ROWS_MAX}`, ...bindings)
+      .toArray();
+    let characters = 0;
+    const beyond = sizes.findIndex(({ size }, at) => {
+      characters += size;
+      return at > 0 && characters > charactersMax;
+    });
+    const count = beyond < 0 ? sizes.length : beyond;
+    return this.#sql.exec<Row>(`SELECT ${columns} ${from} LIMIT ${count}`, ...bindings).toArray();
   }
 
   #exec(row: TableRow): { readonly rowsWritten: number } {
@@ -166,18 +191,3 @@ export class Generation {
 
 /** Rows looked at for one chunk. */
 const ROWS_MAX = 1_000;
-
-function fitting<Row extends { readonly body: string }, Shape extends TableRow>(
-  rows: Iterable<Row>,
-  charactersMax: number,
-  shape: (row: Row) => Shape,
-): readonly Shape[] {
-  const taken: Shape[] = [];
-  let characters = 0;
-  for (const row of rows) {
-    characters += row.body.length;
-    if (taken.length > 0 && characters > charactersMax) break;
-    taken.push(shape(row));
-  }
-  return taken;
-}
