@@ -1,14 +1,8 @@
 /** SHA-256 and canonical JSON. */
-import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 
-/** Of fewer bytes the digest is made before the runtime has taken up the call. */
-const WORTH_A_CALL_BYTES = 1_024;
-const utf8 = new TextEncoder();
-
 export async function sha256Hex(data: Uint8Array | string): Promise<string> {
-  const bytes = typeof data === "string" ? utf8.encode(data) : data;
-  if (bytes.byteLength < WORTH_A_CALL_BYTES) return bytesToHex(sha256(bytes));
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
   return bytesToHex(digest);
 }

@@ -182,12 +182,12 @@ function unexpected(error: unknown, request_id: string): Problem {
   );
 }
 
-/** None where the configuration is not readable: then nothing is answered but that. */
-function pageHeaders(request: Request, env: RouterOptions["env"]): Readonly<Record<string, string>> {
+/** Undefined where it is not readable: then nothing is answered but that. */
+function readable({ env }: RouterOptions): Configuration | undefined {
   try {
-    return corsHeaders(request, parseConfiguration(env));
+    return parseConfiguration(env);
   } catch {
-    return {};
+    return undefined;
   }
 }
 
@@ -197,10 +197,12 @@ export async function route(request: Request, options: RouterOptions): Promise<R
   const request_id = requestId(request);
   const url = new URL(request.url);
   const instance = url.pathname;
+  const configuration = readable(options);
+  const forPages = configuration === undefined ? {} : corsHeaders(request, configuration);
   if (request.method === "OPTIONS") {
     return new Response(null, {
       status: 204,
-      headers: { ...pageHeaders(request, options.env), "x-request-id": request_id },
+      headers: { ...forPages, "x-request-id": request_id },
     });
   }
   const {
@@ -216,13 +218,13 @@ export async function route(request: Request, options: RouterOptions): Promise<R
   const { status } = sent;
   const ms = Date.now() - started;
   countRequest(request.method, name, status, ms);
-  if (status >= 400 || options.env.REQUEST_LOG !== "failed") {
+  if (status >= 400 || configuration?.request_log !== "failed") {
     const whose = { replica: "router", request_id, token: token === "-" ? undefined : token };
     log({ ...whose, method: request.method, path: loggedPath(instance), status, ms });
   }
   // A socket is the platform's from here on.
   if (sent instanceof Response && status === 101) return sent;
-  const headers = { ...pageHeaders(request, options.env), "x-request-id": request_id };
+  const headers = { ...forPages, "x-request-id": request_id };
   const silent = request.method === "HEAD";
   if (!(sent instanceof Response)) {
     return new Response(silent ? null : sent.body, { status, headers: { ...sent.headers, ...headers } });

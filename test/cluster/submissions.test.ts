@@ -5,7 +5,7 @@ import { poseidon1 } from "poseidon-lite/poseidon1";
 import { poseidon2 } from "poseidon-lite/poseidon2";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ProblemBody } from "../../src/api/problem.ts";
-import { type Cluster, type Reply, ready, startCluster } from "./harness.ts";
+import { type Cluster, eventually, type Reply, ready, startCluster } from "./harness.ts";
 import { expectProblem } from "./problems.ts";
 import { taskOf } from "./provers.ts";
 import { raw } from "./raw.ts";
@@ -15,7 +15,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{1
 
 let cluster: Cluster;
 beforeAll(async () => {
-  cluster = await startCluster();
+  cluster = await startCluster({ variables: { REQUEST_LOG: "failed" } });
   await ready(cluster);
 });
 afterAll(() => cluster.stop());
@@ -207,4 +207,14 @@ test("a hundred tasks at once are a hundred tasks", async () => {
   );
   expect(replies.every(({ status }) => status === 202)).toBe(true);
   expect(new Set(replies.map(({ body }) => body.task_id)).size).toBe(100);
+});
+
+test("with REQUEST_LOG=failed only what was refused has a line in the log", async () => {
+  const as = (id: string) => ({ headers: { "x-request-id": id } });
+  expect((await cluster.json("/api/v1/tasks?limit=1", as("answered"))).status).toBe(200);
+  expect((await cluster.json("/api/v1/tasks?limit=0", as("refused"))).status).toBe(400);
+  await eventually("the line of the refused one", async () =>
+    cluster.logs.some((line) => / request_id=refused .* status=400 /.test(line)),
+  );
+  expect(cluster.logs.filter((line) => line.includes("request_id=answered"))).toEqual([]);
 });
