@@ -15,6 +15,8 @@ export const COMMAND_MS = 60_000;
 export const COMMANDS_MAX = 100_000;
 export const KEY_MS = 24 * 3_600_000;
 export const KEYS_MAX = 1_000_000;
+/** An answer that names more tasks or leases has a record of its own: 64 of those to a batch of 500 would be megabytes. */
+const NAMED_MAX = 16;
 
 export interface Applied {
   readonly outcome: Outcome;
@@ -80,7 +82,7 @@ export class Answers {
         ...(applied.replayed ? { replayed: true } : {}),
       };
       this.#commands.set(command.id, answer);
-      this.#command_ring.append(answer, now);
+      this.#command_ring.append(answer, now, named(outcome) > NAMED_MAX);
     }
     if (client_key === undefined || outcome.type === "refused") return;
     const key = keyOf(client_key);
@@ -114,6 +116,11 @@ const REPEATS_HARMLESSLY: ReadonlySet<Command["type"]> = new Set([
 
 function keyOf({ scope, key }: ClientKey): string {
   return `${scope}\n${key}`;
+}
+
+function named(outcome: StoredOutcome): number {
+  if ("lease_ids" in outcome) return outcome.lease_ids.length;
+  return outcome.type === "batch-submitted" ? outcome.items.length : 0;
 }
 
 function store(outcome: Outcome): StoredOutcome {

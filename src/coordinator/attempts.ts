@@ -80,7 +80,9 @@ export function leaseName(task_id: string, lease_id: string): string {
   return leaseId(task_id, grantNumber(lease_id), "");
 }
 
-export function currentAttempt(task: TaskRecord): AttemptRecord | undefined {
+export function currentAttempt(
+  task: Pick<TaskRecord, "task_id" | "status" | "attempts">,
+): AttemptRecord | undefined {
   if (task.status !== "assigned" && task.status !== "in_progress") return undefined;
   const last = task.attempts.at(-1);
   if (last === undefined || last.outcome !== undefined) {

@@ -1,6 +1,7 @@
 /**
  * Records in memory alone, rebuilt from the log at every start.
  */
+import { hasEnded } from "./attempts.ts";
 import type { TaskRecord } from "./records.ts";
 import type { Records, RecordTypes, Table } from "./tables.ts";
 
@@ -61,6 +62,9 @@ export function createMemoryRecords(): Records {
       tables[name].delete(key);
     },
     live: (name) => table(name).entries(),
+    *openTasks() {
+      for (const task of tables.tasks.values()) if (!hasEnded(task.status)) yield task;
+    },
     arrivals(after, limit) {
       const first = position(after + 1);
       return arrivals.slice(first, first + limit);

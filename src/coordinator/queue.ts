@@ -3,7 +3,8 @@
  * them at start: what it hands out depends on the records alone, never on when something entered it.
  */
 import { Heap } from "./heap.ts";
-import type { Instant, TaskRecord } from "./records.ts";
+import type { Instant } from "./records.ts";
+import type { OpenTask } from "./tables.ts";
 
 export interface Waiting {
   readonly task_id: string;
@@ -66,7 +67,7 @@ export class WaitingQueue {
     this.#clean();
   }
 
-  add(task: TaskRecord, now: Instant): void {
+  add(task: OpenTask, now: Instant): void {
     const { task_id, circuit, priority, created_at, sequence, not_before = 0 } = task;
     const entry: Waiting = { task_id, circuit, priority, created_at, sequence, not_before, queued: false };
     this.#waiting.set(task_id, entry);

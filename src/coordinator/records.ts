@@ -241,6 +241,8 @@ export interface BucketRecord<Entry> {
 export interface RingPosition {
   readonly oldest: number;
   readonly next: number;
+  /** Ordinals between them without an entry; absent: none. */
+  readonly unused?: number;
 }
 
 /** What provers have given to a circuit so far, of whatever each lease of it was expected to take. */

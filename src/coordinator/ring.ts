@@ -1,6 +1,7 @@
 /**
  * A first-in, first-out list of entries in records of 64, so that remembering a command costs a sixty-fourth of a row
- * and forgetting it is a look at one record. Bounded in age and in number; whole buckets are dropped.
+ * and forgetting it is a look at one record. Bounded in age and in number; whole buckets are dropped. A large entry has a
+ * record to itself: a record is limited in size, and is written again whenever something is added to it.
  */
 import type { BucketRecord, Instant, RingPosition } from "./records.ts";
 
@@ -17,6 +18,8 @@ export class Ring<Entry> {
   readonly #entries_max: number;
   #oldest: number;
   #next: number;
+  /** Ordinals between the two that were never used. */
+  #unused: number;
   /** Read last, and the oldest: a record may have to come from its table. */
   readonly #read = new Map<
     "any" | "oldest",
@@ -28,14 +31,20 @@ export class Ring<Entry> {
     this.#entries_max = entries_max;
     this.#oldest = position.oldest;
     this.#next = position.next;
+    this.#unused = position.unused ?? 0;
   }
 
   get position(): RingPosition {
-    return { oldest: this.#oldest, next: this.#next };
+    const position = { oldest: this.#oldest, next: this.#next };
+    return this.#unused === 0 ? position : { ...position, unused: this.#unused };
   }
 
-  /** @param time of the entry, or until when it is kept: a bucket has the latest of its entries */
-  append(entry: Entry, time: Instant): void {
+  /**
+   * @param time of the entry, or until when it is kept: a bucket has the latest of its entries
+   * @param alone in a bucket of its own
+   */
+  append(entry: Entry, time: Instant, alone = false): void {
+    if (alone) this.#closeBucket();
     const number = Math.floor(this.#next / BUCKET_ENTRIES);
     const key = String(number);
     const open = this.#store.get(key);
@@ -46,9 +55,16 @@ export class Ring<Entry> {
       entries: [...(open?.entries ?? []), entry],
     });
     this.#next++;
+    if (alone) this.#closeBucket();
   }
 
-  /** Ordinals kept: from the first up to and excluding the second. */
+  #closeBucket(): void {
+    const closed = Math.ceil(this.#next / BUCKET_ENTRIES) * BUCKET_ENTRIES;
+    this.#unused += closed - this.#next;
+    this.#next = closed;
+  }
+
+  /** Ordinals kept: from the first up to and excluding the second. Only where no entry stands alone has each an entry. */
   get kept(): readonly [from: number, to: number] {
     return [Math.min(this.#oldest * BUCKET_ENTRIES, this.#next), this.#next];
   }
@@ -75,11 +91,12 @@ export class Ring<Entry> {
   expire(horizon: Instant, dropped: (entry: Entry) => void): void {
     while (this.#oldest * BUCKET_ENTRIES < this.#next) {
       const bucket = this.#bucket(this.#oldest, "oldest");
-      const kept = this.#next - this.#oldest * BUCKET_ENTRIES;
+      const kept = this.#next - this.#oldest * BUCKET_ENTRIES - this.#unused;
       if (bucket.time >= horizon && kept <= this.#entries_max) return;
       for (const entry of bucket.entries) dropped(entry);
       this.#store.delete(String(this.#oldest));
       this.#oldest++;
+      if (this.#oldest * BUCKET_ENTRIES <= this.#next) this.#unused -= BUCKET_ENTRIES - bucket.entries.length;
       // An open bucket that is dropped is closed: its number is not used again.
       this.#next = Math.max(this.#next, this.#oldest * BUCKET_ENTRIES);
     }

@@ -11,7 +11,7 @@ import { type Happening, taskHappening, workerHappenings, workerRemoved } from "
 import { FRESH, isSame, META, NO_RING } from "./meta.ts";
 import type { EndedStatus, ImportRecord, Instant, MetaRecord, TaskRecord, WorkerRecord } from "./records.ts";
 import { Shares, type Turns } from "./shares.ts";
-import type { Arrival, ArrivalPlace, RecordKey, Records, RecordTypes, Table } from "./tables.ts";
+import type { Arrival, ArrivalPlace, OpenTask, RecordKey, Records, RecordTypes, Table } from "./tables.ts";
 import { TaskIndex } from "./task-index.ts";
 import type { Counts, LeaseView } from "./views.ts";
 import { Workforce } from "./workforce.ts";
@@ -229,8 +229,8 @@ export class State {
   }
 
   /** In any order; none of them is read from a table. */
-  *openTasks(): Iterable<TaskRecord> {
-    for (const [, task] of this.#records.live("tasks")) if (!hasEnded(task.status)) yield task;
+  openTasks(): Iterable<OpenTask> {
+    return this.#records.openTasks();
   }
 
   lease(lease_id: string): LeaseView | undefined {

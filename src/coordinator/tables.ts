@@ -66,6 +66,25 @@ export interface Arrival {
   readonly task: TaskRecord | undefined;
 }
 
+/** What the state machine looks at in an open task as long as nobody works on it. */
+export type OpenTask = Pick<
+  TaskRecord,
+  | "task_id"
+  | "sequence"
+  | "circuit"
+  | "status"
+  | "content_hash"
+  | "input_bytes"
+  | "priority"
+  | "created_at"
+  | "not_before"
+  | "deadline"
+  | "max_runtime_ms"
+  | "completed_at"
+  | "tags"
+  | "attempts"
+>;
+
 /** Synchronous access to every record, wherever it lives. */
 export interface Records {
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined;
@@ -80,6 +99,8 @@ export interface Records {
    * `tasks` (at least those that have not ended), `workers`, `members` and `commands`.
    */
   live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]>;
+  /** Tasks that have not ended, as `live`, without the parts that only their provers need: that may be much cheaper. */
+  openTasks(): Iterable<OpenTask>;
   /**
    * Arrivals with a smaller `sequence` than `before` (default: all), newest first, read as the caller goes on. Tasks that
    * are gone may be among them, so that whoever goes on can count what has been looked at.

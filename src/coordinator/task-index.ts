@@ -7,6 +7,7 @@ import { Deadlines } from "./deadlines.ts";
 import { OpenContents } from "./open-contents.ts";
 import { WaitingQueue } from "./queue.ts";
 import type { EndedEntry, EndedStatus, Instant, TaskRecord, TaskStatus } from "./records.ts";
+import type { OpenTask } from "./tables.ts";
 import type { Backlog } from "./views.ts";
 import type { Workforce } from "./workforce.ts";
 
@@ -44,7 +45,7 @@ export class TaskIndex {
   }
 
   /** A task has changed, or is new. */
-  changed(before: TaskRecord | undefined, after: TaskRecord, now: Instant): void {
+  changed(before: TaskRecord | undefined, after: OpenTask, now: Instant): void {
     if (before !== undefined) this.by_status[before.status]--;
     this.by_status[after.status]++;
     this.#count(before, after, now);
@@ -53,7 +54,7 @@ export class TaskIndex {
     this.#lease(before, after);
   }
 
-  #count(before: TaskRecord | undefined, after: TaskRecord, now: Instant): void {
+  #count(before: TaskRecord | undefined, after: OpenTask, now: Instant): void {
     const was_open = before !== undefined && !hasEnded(before.status);
     if (was_open && hasEnded(after.status)) {
       const { task_id, status, completed_at: at = now } = after;
@@ -67,7 +68,7 @@ export class TaskIndex {
     this.#backlog = { tasks: tasks + change, bytes: bytes + change * (after.input_bytes ?? 0) };
   }
 
-  #schedule(before: TaskRecord | undefined, after: TaskRecord, now: Instant): void {
+  #schedule(before: TaskRecord | undefined, after: OpenTask, now: Instant): void {
     if (after.status === "scheduled") this.scheduled.add(after.task_id, after.not_before ?? now);
     else if (before?.status === "scheduled") this.scheduled.remove(after.task_id);
     if (after.deadline !== undefined && !hasEnded(after.status))
@@ -75,12 +76,12 @@ export class TaskIndex {
     else if (before?.deadline !== undefined) this.expiries.remove(after.task_id);
   }
 
-  #queue(before: TaskRecord | undefined, after: TaskRecord, now: Instant): void {
+  #queue(before: TaskRecord | undefined, after: OpenTask, now: Instant): void {
     if (before !== undefined && isWaiting(before.status)) this.queue.remove(after.task_id);
     if (isWaiting(after.status)) this.queue.add(after, now);
   }
 
-  #lease(before: TaskRecord | undefined, after: TaskRecord): void {
+  #lease(before: TaskRecord | undefined, after: OpenTask): void {
     const held = before && currentAttempt(before);
     const holds = currentAttempt(after);
     if (held?.lease_id === holds?.lease_id) return;

@@ -8,7 +8,7 @@ import type { TaskAction } from "./commands.ts";
 import { PageBuilder } from "./page.ts";
 import type { TaskRecord, TaskStatus } from "./records.ts";
 import type { State } from "./state.ts";
-import type { Arrival } from "./tables.ts";
+import type { OpenTask } from "./tables.ts";
 import type { Page, Query, TaskFilter, TaskSummary } from "./views.ts";
 
 type TasksQuery = Omit<Extract<Query, { readonly type: "tasks" }>, "type">;
@@ -16,8 +16,10 @@ type ChangeableQuery = Omit<Extract<Query, { readonly type: "changeable" }>, "ty
 
 /** Looked at for one page, by estimate: a thousand ended tasks with small inputs, some 40 ms. */
 export const READ_BYTES_MAX = 2 * 1024 * 1024;
-/** A look at what is in memory, or in a row with many others. */
+/** A look at a number that is in memory, or in a row with many others. */
 const LOOK_BYTES = 64;
+/** A task of those that wait may be in memory as its text alone, some five microseconds. */
+const OPEN_BYTES = 256;
 /** What an ended task has beside its input. */
 const RECORD_BYTES = 2_048;
 
@@ -31,10 +33,13 @@ const CHANGEABLE: Readonly<Record<TaskAction, ReadonlySet<TaskStatus>>> = {
 export function tasksPage(state: State, query: TasksQuery): Page<TaskSummary> {
   const { limit, cursor, statuses } = query;
   const before = cursor === undefined ? undefined : Number(cursor);
-  const wanted = (task: TaskRecord): boolean => matches(task, query);
+  const wanted = (task: OpenTask): boolean => matches(task, query);
   const arrivals =
     statuses?.every((status) => OPEN.has(status)) === true
-      ? newestOpen(state, before, limit, wanted)
+      ? newestOpen(state, before, limit, wanted).map(({ sequence, task_id }) => ({
+          sequence,
+          task: state.task(task_id),
+        }))
       : state.newestTasks(before);
   const page = new PageBuilder<TaskSummary>(limit);
   let last = 0;
@@ -55,7 +60,7 @@ export function tasksPage(state: State, query: TasksQuery): Page<TaskSummary> {
  */
 export function changeablePage(state: State, query: ChangeableQuery): Page<string> {
   const { action, cursor } = query;
-  const wanted = (task: TaskRecord): boolean => CHANGEABLE[action].has(task.status) && matches(task, query);
+  const wanted = (task: OpenTask): boolean => CHANGEABLE[action].has(task.status) && matches(task, query);
   if (cursor?.startsWith("e")) return endedPage(state, query, Number(cursor.slice(1)), wanted);
   const page = openPage(state, query, wanted);
   if (page.next_cursor !== undefined || action === "cancel") return page;
@@ -65,18 +70,14 @@ export function changeablePage(state: State, query: ChangeableQuery): Page<strin
 function openPage(
   state: State,
   { limit, cursor }: ChangeableQuery,
-  wanted: (task: TaskRecord) => boolean,
+  wanted: (task: OpenTask) => boolean,
 ): Page<string> {
   const items: string[] = [];
   let last = 0;
-  for (const { sequence, task } of newestOpen(
-    state,
-    cursor === undefined ? undefined : Number(cursor),
-    limit,
-    wanted,
-  )) {
+  const before = cursor === undefined ? undefined : Number(cursor);
+  for (const { sequence, task_id } of newestOpen(state, before, limit, wanted)) {
     if (items.length === limit) return { items, next_cursor: String(last) };
-    items.push(task.task_id);
+    items.push(task_id);
     last = sequence;
   }
   return { items };
@@ -86,7 +87,7 @@ function endedPage(
   state: State,
   { action, limit }: ChangeableQuery,
   before: number,
-  wanted: (task: TaskRecord) => boolean,
+  wanted: (task: OpenTask) => boolean,
 ): Page<string> {
   const items: string[] = [];
   let last = before;
@@ -110,17 +111,16 @@ function newestOpen(
   state: State,
   before = Number.POSITIVE_INFINITY,
   limit: number,
-  wanted: (task: TaskRecord) => boolean,
-): readonly (Arrival & { readonly task: TaskRecord })[] {
-  let found: (Arrival & { readonly task: TaskRecord })[] = [];
+  wanted: (task: OpenTask) => boolean,
+): readonly OpenTask[] {
+  let found: OpenTask[] = [];
   const keepNewest = (): void => {
     found.sort((a, b) => b.sequence - a.sequence);
     found = found.slice(0, limit + 1);
   };
   for (const task of state.openTasks()) {
-    const { sequence } = task;
-    if (sequence >= before || !wanted(task)) continue;
-    found.push({ sequence, task });
+    if (task.sequence >= before || !wanted(task)) continue;
+    found.push(task);
     if (found.length > 2 * limit + 2) keepNewest();
   }
   keepNewest();
@@ -128,12 +128,13 @@ function newestOpen(
 }
 
 function costOf(task: TaskRecord | undefined): number {
-  if (task === undefined || !hasEnded(task.status)) return LOOK_BYTES;
+  if (task === undefined) return LOOK_BYTES;
+  if (!hasEnded(task.status)) return OPEN_BYTES;
   return RECORD_BYTES + (task.input_bytes ?? 0);
 }
 
 /** `worker_id` finds the tasks that this worker holds or ever held. */
-function matches(task: TaskRecord, filter: TaskFilter): boolean {
+function matches(task: OpenTask, filter: TaskFilter): boolean {
   const { statuses, circuit, worker_id, tag, created_before } = filter;
   if (statuses !== undefined && !statuses.includes(task.status)) return false;
   if (circuit !== undefined && task.circuit !== circuit) return false;

@@ -1,32 +1,36 @@
 /**
  * The records that stay in memory, and their copy on disk: open tasks, workers, the answers of the last minute, counters.
- * On disk they stand in segments, many records to a row, because rows written are the bill. A segment holds what a
- * checkpoint found changed; of two that hold the same record the newer one counts. The oldest is cleaned away at a
- * checkpoint when the segments hold more than twice what lives: what still counts of it goes into the newest.
+ * On disk they stand in segments (segments.ts). A segment holds what a checkpoint found changed; of two that hold the same
+ * record the newer one counts. The oldest is cleaned away at a checkpoint when the segments hold more than twice what
+ * lives: what still counts of it goes into the newest.
+ *
+ * A task that waits is in memory as the text that its segment holds, once a checkpoint has written it: a backlog is long,
+ * and of most of it nobody asks for more than its place in the queue.
  */
-import type { RecordTypes, Table } from "../coordinator/tables.ts";
-import { checkVersion, FORMAT_VERSION } from "./codec.ts";
+import type { TaskRecord } from "../coordinator/records.ts";
+import type { OpenTask, RecordTypes, Table } from "../coordinator/tables.ts";
 import type { Generation } from "./generation.ts";
+import { keysOf, readSegment, type SegmentEntry, SegmentWriter, UnreadTask } from "./segments.ts";
 
-/** A segment closes here; a single record may be longer. */
-const SEGMENT_CHARACTERS = 256 * 1024;
 /** Records on disk that may be outdated, beyond as many as live. */
 const OUTDATED_MAX = 2_000;
+/** The same in characters: some records are large, and change often. */
+const OUTDATED_CHARACTERS_MAX = 4 * 1024 * 1024;
 /** Records of the oldest segments looked at in one checkpoint. */
 const CLEANED_MAX = 2_000;
 
 interface Held {
+  /** Or an {@link UnreadTask}. */
   record: unknown;
-  /** Segment that holds its newest copy; 0 while none does. */
+  /** Segment that holds its newest copy, and how much of it; 0 while none does. */
   segment: number;
+  characters: number;
 }
-
-/** A record, or null where it does not live any more. */
-type SegmentEntry = readonly [table: Table, key: string, record: unknown];
 
 interface Segment {
   readonly number: number;
   readonly entries: number;
+  readonly characters: number;
 }
 
 export class LiveRecords {
@@ -39,7 +43,12 @@ export class LiveRecords {
   readonly #gone = new Map<Table, Set<string>>();
   #count = 0;
   #entries = 0;
+  /** Of all segments, and of the newest copies in them. */
+  #characters = 0;
+  #liveCharacters = 0;
   #next = 1;
+  /** Whoever asks for the first of a queue asks more than once. */
+  #lastRead: { readonly text: string; readonly record: unknown } | undefined;
 
   constructor(sql: SqlStorage, generation: Generation) {
     this.#sql = sql;
@@ -47,7 +56,11 @@ export class LiveRecords {
     const rows = sql.exec<{ number: number; body: string }>(
       `SELECT number, body FROM ${this.#name} ORDER BY number`,
     );
-    for (const { number, body } of rows) this.#load(number, entriesOf(number, body));
+    for (const { number, body } of rows) {
+      const entries = readSegment(number, body);
+      for (const entry of entries) this.#load(entry, number);
+      this.#appended({ number, entries: entries.length, characters: body.length });
+    }
   }
 
   get size(): number {
@@ -55,7 +68,14 @@ export class LiveRecords {
   }
 
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
-    return this.#tables.get(table)?.get(key)?.record as RecordTypes[T] | undefined;
+    return this.#read(this.#tables.get(table)?.get(key)?.record) as RecordTypes[T] | undefined;
+  }
+
+  #read(record: unknown): unknown {
+    if (!(record instanceof UnreadTask)) return record;
+    const { text } = record;
+    if (this.#lastRead?.text !== text) this.#lastRead = { text, record: JSON.parse(text) };
+    return this.#lastRead.record;
   }
 
   set(table: Table, key: string, record: unknown): void {
@@ -65,7 +85,7 @@ export class LiveRecords {
       held.record = record;
       return;
     }
-    records.set(key, { record, segment: 0 });
+    records.set(key, { record, segment: 0, characters: 0 });
     this.#count++;
   }
 
@@ -75,6 +95,7 @@ export class LiveRecords {
     if (records === undefined || held === undefined) return;
     records.delete(key);
     this.#count--;
+    this.#liveCharacters -= held.characters;
     if (held.segment === 0) return;
     const gone = this.#gone.get(table);
     if (gone === undefined) this.#gone.set(table, new Set([key]));
@@ -82,7 +103,14 @@ export class LiveRecords {
   }
 
   *entries<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]> {
-    for (const [key, held] of this.#tables.get(table) ?? []) yield [key, held.record as RecordTypes[T]];
+    for (const [key, held] of this.#tables.get(table) ?? [])
+      yield [key, this.#read(held.record) as RecordTypes[T]];
+  }
+
+  *openTasks(): Iterable<OpenTask> {
+    for (const { record } of this.#tables.get("tasks")?.values() ?? []) {
+      yield record instanceof UnreadTask ? record.head : (record as TaskRecord);
+    }
   }
 
   /** Writes those of the changed records that live, and that others do not any more. Returns the rows written. */
@@ -90,11 +118,11 @@ export class LiveRecords {
     const segments = new SegmentWriter(this.#next);
     for (const { table, key } of changed) {
       const held = this.#tables.get(table)?.get(key);
-      if (held !== undefined) held.segment = segments.add([table, key, held.record]);
+      if (held !== undefined) this.#add(segments, table, key, held);
     }
     for (const [table, keys] of this.#gone) {
       // One that came back is held again, with a newer copy.
-      for (const key of keys) if (!this.#tables.get(table)?.has(key)) segments.add([table, key, null]);
+      for (const key of keys) if (!this.#tables.get(table)?.has(key)) segments.add(table, key, undefined);
     }
     this.#gone.clear();
     let rows = this.#clean(segments);
@@ -104,9 +132,7 @@ export class LiveRecords {
         number,
         body,
       ).rowsWritten;
-      this.#segments.push({ number, entries });
-      this.#entries += entries;
-      this.#next = number + 1;
+      this.#appended({ number, entries, characters: body.length });
     }
     return rows;
   }
@@ -114,41 +140,63 @@ export class LiveRecords {
   #clean(segments: SegmentWriter): number {
     let rows = 0;
     let looked = 0;
-    while (this.#entries > 2 * this.#count + OUTDATED_MAX && looked < CLEANED_MAX) {
+    while (this.#isOutdated && looked < CLEANED_MAX) {
       const oldest = this.#segments.shift();
       if (oldest === undefined) break;
-      for (const [table, key] of this.#read(oldest.number)) {
+      for (const [table, key] of keysOf(oldest.number, this.#body(oldest.number))) {
         const held = this.#tables.get(table)?.get(key);
-        if (held?.segment === oldest.number) held.segment = segments.add([table, key, held.record]);
+        if (held?.segment === oldest.number) this.#add(segments, table, key, held);
       }
       rows += this.#sql.exec(`DELETE FROM ${this.#name} WHERE number = ?`, oldest.number).rowsWritten;
       this.#entries -= oldest.entries;
+      this.#characters -= oldest.characters;
       looked += oldest.entries;
     }
     return rows;
   }
 
-  #read(number: number): readonly SegmentEntry[] {
+  get #isOutdated(): boolean {
+    return (
+      this.#entries > 2 * this.#count + OUTDATED_MAX ||
+      this.#characters > 2 * this.#liveCharacters + OUTDATED_CHARACTERS_MAX
+    );
+  }
+
+  #add(segments: SegmentWriter, table: Table, key: string, held: Held): void {
+    const { segment, characters } = segments.add(table, key, held.record, (task) => {
+      held.record = task;
+    });
+    this.#liveCharacters += characters - held.characters;
+    held.segment = segment;
+    held.characters = characters;
+  }
+
+  #appended(segment: Segment): void {
+    this.#segments.push(segment);
+    this.#entries += segment.entries;
+    this.#characters += segment.characters;
+    this.#next = segment.number + 1;
+  }
+
+  #body(number: number): string {
     const row = this.#sql
       .exec<{ body: string }>(`SELECT body FROM ${this.#name} WHERE number = ?`, number)
       .toArray()[0];
     if (row === undefined) throw new Error(`segment ${number} of ${this.#name} is gone`);
-    return entriesOf(number, row.body);
+    return row.body;
   }
 
-  #load(number: number, entries: readonly SegmentEntry[]): void {
-    for (const [table, key, record] of entries) {
-      const records = this.#table(table);
-      if (record === null) {
-        if (records.delete(key)) this.#count--;
-        continue;
-      }
-      if (!records.has(key)) this.#count++;
-      records.set(key, { record, segment: number });
+  #load({ table, key, record, characters }: SegmentEntry, segment: number): void {
+    const records = this.#table(table);
+    const before = records.get(key);
+    this.#liveCharacters -= before?.characters ?? 0;
+    if (record === undefined) {
+      if (records.delete(key)) this.#count--;
+      return;
     }
-    this.#segments.push({ number, entries: entries.length });
-    this.#entries += entries.length;
-    this.#next = number + 1;
+    if (before === undefined) this.#count++;
+    this.#liveCharacters += characters;
+    records.set(key, { record, segment, characters });
   }
 
   #table(table: Table): Map<string, Held> {
@@ -158,47 +206,5 @@ export class LiveRecords {
       this.#tables.set(table, records);
     }
     return records;
-  }
-}
-
-function entriesOf(number: number, body: string): readonly SegmentEntry[] {
-  const segment = JSON.parse(body) as { readonly v: number; readonly entries: readonly SegmentEntry[] };
-  checkVersion(`segment ${number}`, segment);
-  return segment.entries;
-}
-
-class SegmentWriter {
-  readonly #done: { number: number; entries: number; body: string }[] = [];
-  #texts: string[] = [];
-  #characters = 0;
-  #number: number;
-
-  constructor(first: number) {
-    this.#number = first;
-  }
-
-  /** The number of the segment that it will stand in. */
-  add(entry: SegmentEntry): number {
-    const text = JSON.stringify(entry);
-    if (this.#texts.length > 0 && this.#characters + text.length > SEGMENT_CHARACTERS) this.#close();
-    this.#texts.push(text);
-    this.#characters += text.length;
-    return this.#number;
-  }
-
-  finish(): readonly { readonly number: number; readonly entries: number; readonly body: string }[] {
-    if (this.#texts.length > 0) this.#close();
-    return this.#done;
-  }
-
-  #close(): void {
-    this.#done.push({
-      number: this.#number,
-      entries: this.#texts.length,
-      body: `{"v":${FORMAT_VERSION},"entries":[${this.#texts.join(",")}]}`,
-    });
-    this.#number++;
-    this.#texts = [];
-    this.#characters = 0;
   }
 }

@@ -451,8 +451,12 @@ export class Replica extends DurableObject<Env> {
         this.#fault = { ...before, delay_ms: fault.delay_ms ?? 0, drop_rate: fault.drop_rate ?? 0 };
         break;
       case "reset":
-        // After the answer is out. Nothing in memory survives.
-        setTimeout(() => this.ctx.abort("reset by a fault request"), 0);
+        // After the answer is out. Nothing in memory survives; but workerd never lets go of an object that is aborted in
+        // the middle of a stream, so what it streams ends a turn before.
+        setTimeout(() => {
+          this.#engine?.subscribers.close();
+          setTimeout(() => this.ctx.abort("reset by a fault request"), 0);
+        }, 0);
         break;
     }
     if (this.#fault !== before) this.#store.setState("fault", this.#fault);

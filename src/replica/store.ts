@@ -73,7 +73,11 @@ export class Store {
     const { term = 0, vote, leader } = this.state("vote") ?? {};
     this.#durable = { term, vote, leader };
     this.#checkpoint = this.state("checkpoint");
-    this.log = new StoredLog(this.#sql, this.state("log_start") ?? { index: 0, term: 0 });
+    this.log = new StoredLog(
+      this.#sql,
+      this.state("log_start") ?? { index: 0, term: 0 },
+      this.#checkpoint?.index ?? 0,
+    );
   }
 
   get databaseBytes(): number {

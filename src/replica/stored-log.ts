@@ -1,7 +1,7 @@
 /**
- * The log of one replica in SQLite: one row per batch of entries, keyed by the batch's first index. A truncation inside
- * a batch rewrites its row; behind a checkpoint the log is cut by whole rows, and remembers the term of the entry
- * before the first that is left. The commit hint travels in the rows, so that it costs no row of its own.
+ * The log of one replica in SQLite: one row per batch of entries of one term, keyed by the batch's first index. A
+ * truncation inside a batch rewrites its row; behind a checkpoint the log is cut by whole rows, and remembers the term of
+ * the entry before the first that is left. The commit hint travels in the rows, so that it costs no row of its own.
  */
 import type { Command } from "../coordinator/commands.ts";
 import type { LogIndex, LogPosition, LogReader, Term } from "../raft/index.ts";
@@ -15,6 +15,7 @@ const CACHE_BYTES_MAX = 8 * 1024 * 1024;
 interface Row {
   readonly first: number;
   readonly last: number;
+  readonly term: Term;
   readonly bytes: number;
 }
 
@@ -31,22 +32,31 @@ export class StoredLog implements LogReader<Command> {
   #start: LogPosition;
   #commitHint: LogIndex = 0;
 
-  /** @param start the last entry before the oldest row; index and term 0 if nothing was ever cut */
-  constructor(sql: SqlStorage, start: LogPosition) {
+  /**
+   * @param start the last entry before the oldest row; index and term 0 if nothing was ever cut
+   * @param covered entries up to here are in the tables: they are there for others, and not read before one asks
+   */
+  constructor(sql: SqlStorage, start: LogPosition, covered: LogIndex) {
     this.#sql = sql;
     this.#start = start;
     sql.exec(
-      "CREATE TABLE IF NOT EXISTS log (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, commit_hint INTEGER NOT NULL, body TEXT NOT NULL)",
+      "CREATE TABLE IF NOT EXISTS log (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, term INTEGER NOT NULL, bytes INTEGER NOT NULL, commit_hint INTEGER NOT NULL, body TEXT NOT NULL)",
     );
-    const cursor = sql.exec<{ first: number; last: number; commit_hint: number; body: string }>(
-      "SELECT first, last, commit_hint, body FROM log ORDER BY first",
-    );
-    for (const row of cursor) {
-      const { first, last } = row;
-      if (first !== this.lastIndex + 1)
-        throw new Error(`log row ${first} does not follow entry ${this.lastIndex}`);
-      this.#commitHint = Math.max(this.#commitHint, row.commit_hint);
-      this.#remember({ first, last, bytes: row.body.length }, decodeBatch(row.body, `log row ${first}`));
+    const cursor = sql.exec<{
+      first: number;
+      last: number;
+      term: number;
+      bytes: number;
+      commit_hint: number;
+    }>("SELECT first, last, term, bytes, commit_hint FROM log ORDER BY first");
+    for (const { commit_hint, ...row } of cursor) {
+      if (row.first !== this.lastIndex + 1)
+        throw new Error(`log row ${row.first} does not follow entry ${this.lastIndex}`);
+      this.#commitHint = Math.max(this.#commitHint, commit_hint);
+      if (row.last <= covered) {
+        this.#place(row);
+        this.#cachedFrom = this.#rows.length;
+      } else this.#remember(row, this.#readRow(row.first));
     }
   }
 
@@ -97,9 +107,11 @@ export class StoredLog implements LogReader<Command> {
 
   /** Whether writing these is one statement: nothing is replaced, and they make one row. */
   extendedBy(entries: readonly LogEntry[]): boolean {
+    const [first] = entries;
+    if (first === undefined || first.index <= this.lastIndex) return false;
     let bytes = 0;
     for (const entry of entries) bytes += entryBytes(entry);
-    return (entries[0]?.index ?? 0) > this.lastIndex && bytes <= BATCH_BYTES_MAX;
+    return bytes <= BATCH_BYTES_MAX && entries.every(({ term }) => term === first.term);
   }
 
   /** Replaces everything from the first entry's index on. Returns the rows written. */
@@ -152,12 +164,15 @@ export class StoredLog implements LogReader<Command> {
     return this.#sql.exec("DELETE FROM log").rowsWritten;
   }
 
-  #remember(row: Row, entries: readonly LogEntry[]): void {
+  #place(row: Row): void {
+    const { first, term } = row;
     this.#rows.push(row);
-    for (const entry of entries) {
-      if (this.#terms.at(-1)?.term !== entry.term) this.#terms.push({ first: entry.index, term: entry.term });
-      this.#cache.push(entry);
-    }
+    if (this.#terms.at(-1)?.term !== term) this.#terms.push({ first, term });
+  }
+
+  #remember(row: Row, entries: readonly LogEntry[]): void {
+    this.#place(row);
+    for (const entry of entries) this.#cache.push(entry);
     this.#cacheBytes += row.bytes;
     if (this.#cacheBytes > 2 * CACHE_BYTES_MAX) this.#shrinkCache();
   }
@@ -181,16 +196,18 @@ export class StoredLog implements LogReader<Command> {
         const entry = entries[to];
         if (!entry) break;
         const size = entryBytes(entry);
-        if (to > from && bytes + size > BATCH_BYTES_MAX) break;
+        if (to > from && (bytes + size > BATCH_BYTES_MAX || entry.term !== entries[from]?.term)) break;
         bytes += size;
       }
       const batch = entries.slice(from, to);
-      const first = batch[0]?.index ?? 0;
-      const row = { first, last: first + batch.length - 1, bytes };
+      const { index: first, term } = batch[0] ?? { index: 0, term: 0 };
+      const row = { first, last: first + batch.length - 1, term, bytes };
       written += this.#sql.exec(
-        "INSERT INTO log (first, last, commit_hint, body) VALUES (?, ?, ?, ?)",
+        "INSERT INTO log (first, last, term, bytes, commit_hint, body) VALUES (?, ?, ?, ?, ?, ?)",
         row.first,
         row.last,
+        term,
+        bytes,
         this.#commitHint,
         encodeBatch(batch),
       ).rowsWritten;

@@ -6,7 +6,15 @@
  */
 import { hasEnded } from "../coordinator/attempts.ts";
 import type { TaskRecord } from "../coordinator/records.ts";
-import type { Arrival, ArrivalPlace, RecordKey, Records, RecordTypes, Table } from "../coordinator/tables.ts";
+import type {
+  Arrival,
+  ArrivalPlace,
+  OpenTask,
+  RecordKey,
+  Records,
+  RecordTypes,
+  Table,
+} from "../coordinator/tables.ts";
 import { Arrivals } from "./arrivals.ts";
 import { checkVersion } from "./codec.ts";
 import { Generation } from "./generation.ts";
@@ -99,6 +107,10 @@ export class Tables implements Records {
 
   live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]> {
     return this.#live.entries(table);
+  }
+
+  openTasks(): Iterable<OpenTask> {
+    return this.#live.openTasks();
   }
 
   arrivals(after: number, limit: number): readonly ArrivalPlace[] {

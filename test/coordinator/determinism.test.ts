@@ -18,6 +18,7 @@ function asStored(stored: Records): Records {
     for (const [key, record] of stored.live(table)) records.put(table, key, copy(record));
   return {
     ...records,
+    openTasks: () => Array.from(records.openTasks()).reverse(),
     live<T extends Table>(table: T) {
       const all = Array.from(records.live(table)).reverse();
       if (table !== "tasks") return all;

@@ -1,4 +1,5 @@
 /** What a replica's tables say, read from its database. */
+import { readSegment, UnreadTask } from "../../src/replica/segments.ts";
 
 interface Row {
   readonly [column: string]: unknown;
@@ -18,13 +19,10 @@ export function recordsOf(read: (query: string) => readonly unknown[]): Readonly
     records.set(`${tbl} ${key}`, String(body));
   }
   const living = new Map<string, string>();
-  for (const { body } of rows(`SELECT body FROM live_${generation} ORDER BY number`)) {
-    const { entries } = JSON.parse(String(body)) as {
-      readonly entries: readonly [string, string, unknown][];
-    };
-    for (const [table, key, record] of entries) {
-      if (record === null) living.delete(`${table} ${key}`);
-      else living.set(`${table} ${key}`, JSON.stringify(record));
+  for (const { number, body } of rows(`SELECT number, body FROM live_${generation} ORDER BY number`)) {
+    for (const { table, key, record } of readSegment(Number(number), String(body))) {
+      if (record === undefined) living.delete(`${table} ${key}`);
+      else living.set(`${table} ${key}`, record instanceof UnreadTask ? record.text : JSON.stringify(record));
     }
   }
   for (const [id, text] of living) records.set(id, text);
