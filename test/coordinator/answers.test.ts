@@ -165,6 +165,50 @@ test("a ring forgets from the oldest on, in whole buckets, by age and by number"
   expect(new Ring<number>(store, 1, ring.position).position).toEqual({ oldest: 11, next: 705 });
 });
 
+test("what stands alone in a ring has a bucket to itself, and counts as one", () => {
+  const buckets = new Map<string, BucketRecord<number>>();
+  const store = {
+    get: (key: string) => buckets.get(key),
+    put: (key: string, bucket: BucketRecord<number>) => void buckets.set(key, bucket),
+    delete: (key: string) => void buckets.delete(key),
+  };
+  const max = 2 * BUCKET_ENTRIES;
+  let ring = new Ring<number>(store, max, { oldest: 0, next: 0 });
+  const dropped: number[] = [];
+  for (let at = 0; at < 1_000; at++) {
+    ring.append(at, at, at % 3 === 0);
+    const alone = [...buckets.values()].filter(({ entries }) => entries.some((entry) => entry % 3 === 0));
+    for (const { entries } of alone) expect(entries).toHaveLength(1);
+    ring.expire(0, (entry) => dropped.push(entry));
+    const kept = [...buckets.values()].flatMap(({ entries }) => entries);
+    expect(kept).toEqual(Array.from(kept, (_, nth) => dropped.length + nth));
+    // What stands between two that are alone is dropped together.
+    expect(kept.length).toBeGreaterThanOrEqual(Math.min(at + 1, max - 1));
+    expect(kept.length).toBeLessThanOrEqual(max);
+    if (at % 50 === 0) ring = new Ring<number>(store, max, ring.position);
+  }
+  ring.expire(10_000, (entry) => dropped.push(entry));
+  expect(dropped).toEqual(Array.from({ length: 1_000 }, (_, at) => at));
+  expect(buckets.size).toBe(0);
+  expect(ring.position.unused).toBeUndefined();
+});
+
+test("the answers to large batches make no record that a row could not hold", () => {
+  const machine = new Machine();
+  for (let batch = 0; batch < 70; batch++) {
+    const items = Array.from({ length: 500 }, (_, index) => ({
+      index,
+      task: taskOf({ task_id: `${"task".repeat(9)}-${batch}-${index}` }),
+    }));
+    machine.apply({ type: "submit-batch", items }, `batch-${batch}`);
+  }
+  const sizes = Array.from(machine.records.live("commands"), ([, record]) => JSON.stringify(record).length);
+  expect(Math.max(...sizes)).toBeLessThan(100_000);
+  expect(machine.apply({ type: "submit-batch", items: [] }, "batch-3").outcome).toMatchObject({
+    items: { length: 500 },
+  });
+});
+
 describe("events", () => {
   test("are numbered from one and read back in order, as they were written", () => {
     const machine = new Machine();

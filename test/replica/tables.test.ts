@@ -97,6 +97,52 @@ test("the machine on tables gives the answers of the machine in memory, whatever
   );
 });
 
+describe("a task that waits", () => {
+  const waiting: TaskRecord = {
+    ...task(1, "scheduled"),
+    input: { text: "ä𝄞\n\u2028" },
+    input_bytes: 20,
+    priority: 7,
+    not_before: 5,
+    deadline: 9,
+    max_runtime_ms: 3,
+    tags: ["a"],
+  };
+  const others = [task(2, "pending"), { ...task(3, "pending"), tags: ["b"] }];
+  const all = [waiting, ...others];
+  const changed = all.map(({ task_id }) => ({ table: "tasks" as const, key: task_id }));
+
+  test("is known by what it is looked for, and read whole, before and after a checkpoint and a start", () => {
+    const stored = new Stored();
+    for (const one of all) stored.store.tables.put("tasks", one.task_id, one);
+    const look = (): void => {
+      const { tables } = stored.store;
+      const heads = [...tables.openTasks()].map((head) => JSON.parse(JSON.stringify(head)));
+      for (const [nth, head] of heads.entries()) expect(all[nth]).toMatchObject(head);
+      expect(heads.map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
+      expect(heads[0]).toMatchObject({
+        status: "scheduled",
+        not_before: 5,
+        deadline: 9,
+        priority: 7,
+        tags: ["a"],
+      });
+      for (const one of all) expect(tables.get("tasks", one.task_id)).toEqual(one);
+      expect(Array.from(tables.live("tasks"), ([, record]) => record)).toEqual(all);
+    };
+    look();
+    stored.checkpoint(1, 0, changed);
+    look();
+    stored.restart();
+    look();
+    stored.store.tables.put("tasks", waiting.task_id, { ...waiting, status: "pending" });
+    expect(stored.store.tables.get("tasks", waiting.task_id)?.status).toBe("pending");
+    stored.checkpoint(2, 0, [{ table: "tasks", key: waiting.task_id }]);
+    stored.restart();
+    expect(stored.store.tables.get("tasks", waiting.task_id)).toEqual({ ...waiting, status: "pending" });
+  });
+});
+
 function task(number: number, status: TaskRecord["status"]): TaskRecord {
   const task_id = `task-${number}`;
   return {
@@ -143,6 +189,18 @@ describe("rows written", () => {
     expect(Array.from(stored.store.tables.live("tasks")).length).toBe(500);
     expect(stored.store.tables.get("tasks", "task-500")?.grants).toBe(100);
     expect(stored.segments).toBeLessThan(20);
+  });
+
+  test("a large record that changes all the time does not pile up on disk either", () => {
+    const stored = new Stored();
+    const entries = [{ id: "batch", outcome: "x".repeat(200_000) }];
+    for (let round = 1; round <= 200; round++) {
+      stored.store.tables.put("commands", "0", { v: 1, time: round, entries });
+      stored.checkpoint(round, 0, [{ table: "commands", key: "0" }]);
+      if (round % 50 === 0) stored.restart();
+      expect(stored.segments).toBeLessThan(30);
+    }
+    expect(stored.store.tables.get("commands", "0")?.time).toBe(200);
   });
 
   test("what was forgotten leaves nothing behind", () => {
