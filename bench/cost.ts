@@ -143,9 +143,10 @@ const TASK_COLUMNS = [
   "processor, ms (all)",
 ];
 
-function perTask(name: string, one: Spent, tasks: number): void {
+/** As {@link TASK_COLUMNS}. */
+function taskCells(one: Spent, tasks: number): readonly string[] {
   const { peers = 0 } = one.object_requests;
-  const cells = [
+  const counts = [
     sum(one.rows),
     sum(one.object_requests) - peers,
     peers,
@@ -153,7 +154,11 @@ function perTask(name: string, one: Spent, tasks: number): void {
     one.awake_ms,
     one.processor_ms,
   ];
-  row(name, String(tasks), ...cells.map((count) => shown(count / tasks)));
+  return [String(tasks), ...counts.map((count) => shown(count / tasks))];
+}
+
+function perTask(name: string, one: Spent, tasks: number): void {
+  row(name, ...taskCells(one, tasks));
 }
 
 function perMonth(name: string, month: Used): void {
@@ -310,20 +315,6 @@ if (wanted.has("profiles")) {
     const per_second = 1e7 / MONTH_S;
     const tasks = Math.round((per_second * seconds) / 2);
     const one = await withPool({ PROFILE }, (troika) => paced(troika, per_second, tasks));
-    const { peers = 0 } = one.object_requests;
-    const cells = [
-      sum(one.rows),
-      sum(one.object_requests) - peers,
-      peers,
-      one.worker_requests,
-      one.awake_ms,
-      one.processor_ms,
-    ];
-    row(
-      PROFILE,
-      String(tasks),
-      ...cells.map((count) => shown(count / tasks)),
-      dollars(bill(times(used(one), 1e7 / tasks)).total),
-    );
+    row(PROFILE, ...taskCells(one, tasks), dollars(bill(times(used(one), 1e7 / tasks)).total));
   }
 }

@@ -120,33 +120,53 @@ async function expectEqualRecords(): Promise<void> {
   await ready(cluster);
 }
 
+/** Stopped until the others have cut their log so often, and then until it has taken a snapshot in. */
+async function missesCompactions(away: string, compactions: number): Promise<void> {
+  const mine = await indexesOf(away);
+  const taken = snapshotsOf(away);
+  await cluster.fault(away, "stop");
+  const leader = await eventually("another one leads", async () => {
+    const name = await leaderOf(cluster);
+    return name === away ? undefined : name;
+  });
+  const before = await indexesOf(leader);
+  let cuts = 0;
+  let first = before.first;
+  await eventually(
+    `the log was cut ${compactions} times`,
+    async () => {
+      const now = await indexesOf(leader);
+      if (now.first > first) cuts++;
+      first = now.first;
+      const checkpoint = before.checkpoint + compactions * CHECKPOINT_ENTRIES;
+      return cuts >= compactions && now.checkpoint > checkpoint && first > mine.applied + 1;
+    },
+    PATIENCE_MS,
+  );
+  await cluster.fault(away, "start");
+  await eventually("a snapshot was taken in", async () => snapshotsOf(away) > taken, PATIENCE_MS);
+  await caughtUp(away);
+}
+
 describe("under load, by a snapshot, to the same records as the leader", () => {
   test("a replica comes back that was down during three compactions", async () => {
     const [away = ""] = await followersOf(cluster);
-    const leader = await leaderOf(cluster);
-    const mine = await indexesOf(away);
-    await cluster.fault(away, "stop");
-    const before = await indexesOf(leader);
     const stop = startLoad(4);
-    let cuts = 0;
-    let first = before.first;
-    await eventually(
-      `the log was cut ${COMPACTIONS} times`,
-      async () => {
-        const now = await indexesOf(leader);
-        if (now.first > first) cuts++;
-        first = now.first;
-        return cuts >= COMPACTIONS && now.checkpoint > before.checkpoint + COMPACTIONS * CHECKPOINT_ENTRIES;
-      },
-      PATIENCE_MS,
-    );
-    expect(first).toBeGreaterThan(mine.applied + 1);
-    await cluster.fault(away, "start");
-    await eventually("a snapshot was taken in", async () => snapshotsOf(away) > 0, PATIENCE_MS);
-    await caughtUp(away);
+    await missesCompactions(away, COMPACTIONS);
     const { written, refused } = await stop();
     expect(refused).toEqual([]);
     expect(written).toBeGreaterThan(COMPACTIONS * CHECKPOINT_ENTRIES);
+    await expectEqualRecords();
+  });
+
+  test("a replica comes back that has sent its own tables before: nothing holds them any more", async () => {
+    const sender = await leaderOf(cluster);
+    const [away = ""] = await followersOf(cluster);
+    const stop = startLoad(4);
+    await missesCompactions(away, 1);
+    expect(await leaderOf(cluster)).toBe(sender);
+    await missesCompactions(sender, 1);
+    await stop();
     await expectEqualRecords();
   });
 
