@@ -1,20 +1,16 @@
 /**
- * A founded replica at work: feeds the core with messages, time and requests, and carries its batches out in the order
- * that the core's contract demands. Sends first, then one synchronous transaction, then apply; whatever is sent from
- * then on is held back by the platform until the write is safe, and a failed write destroys the instance.
+ * A founded replica at work: feeds the core with messages, time and requests, and has carried out what follows
+ * (carry-out.ts). A failed write destroys the instance.
  */
 import type { Command } from "../coordinator/commands.ts";
-import {
-  type Backlog,
-  bootSuperseded,
-  type Coordinator,
-  knows,
-  workerUnknown,
-} from "../coordinator/index.ts";
+import { bootSuperseded, type Coordinator, workerUnknown } from "../coordinator/index.ts";
 import type { Refused } from "../coordinator/outcomes.ts";
-import type { Raft, Ready, StableConfiguration, Status } from "../raft/index.ts";
+import type { Raft, StableConfiguration, Status } from "../raft/index.ts";
+import { type Leading, noAdmission, unknownVersion } from "./admission.ts";
+import { Alarm } from "./alarm.ts";
 import { Application } from "./application.ts";
 import { Batches } from "./batches.ts";
+import { CarryOut } from "./carry-out.ts";
 import { Chain } from "./chain.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { EngineClock } from "./clock.ts";
@@ -87,9 +83,9 @@ export class Engine {
   readonly #reads = new Reads();
   readonly #intake: Intake;
   readonly #sleep: Sleep;
+  readonly #alarm: Alarm;
+  readonly #carryOut: CarryOut;
   #attendedIndex = 0;
-  /** What the platform was asked for, as far as this instance knows. */
-  #alarmAt: number | undefined;
   #closed = false;
 
   constructor(options: EngineOptions) {
@@ -176,6 +172,21 @@ export class Engine {
       confirm: () => this.grantAsLeader(),
       notLeader: () => this.notLeader(),
     });
+    this.#alarm = new Alarm({ ...options, ...configuration });
+    this.#carryOut = new CarryOut({
+      ...options,
+      raft: this.raft,
+      peers: this.peers,
+      application: this.#application,
+      checkpoints: this.checkpoints,
+      batches: this.batches,
+      reads: this.#reads,
+      passed: (entry) => {
+        this.#membership.passed(entry);
+        if (entry.type === "barrier") this.reigns.barrier(this.raft.status, entry.term, entry.index);
+      },
+      changed: () => this.subscribers.applied(),
+    });
     this.subscribers = new Subscribers({ feed: () => this.coordinator.feed, now: options.now });
     this.tail = new Tail({
       id: options.id,
@@ -237,11 +248,9 @@ export class Engine {
 
   /** It is time for something that is to happen also when all sleep: tasks fall due, leases end. */
   async alarm(): Promise<void> {
-    this.#alarmAt = undefined;
-    const { counts, nextAdvance = Number.POSITIVE_INFINITY } = this.coordinator;
-    // After a restart nobody here knows of the newest entries whether they are committed: a lease may be among them.
+    // After a restart nobody here knows of the newest entries whether they are committed.
     const inDoubt = this.raft.status.lastLog.index > this.appliedIndex;
-    if (inDoubt || counts.capacity.used > 0 || nextAdvance <= this.#options.now()) await this.rouse();
+    if (this.#alarm.rang(this.coordinator, this.#options.now(), inDoubt)) await this.rouse();
   }
 
   /** Everything that happens runs through here: time first, then the input, then what the core wants done. */
@@ -298,24 +307,8 @@ export class Engine {
 
   #propose(command: Command, wait_ms: number | undefined): Promise<ProposeAnswer> {
     if (this.#closed) return Promise.resolve({ type: "stopped" });
-    if (!knows(command)) {
-      const detail = `this replica does not know ${command.type} of version ${command.v}: upgrade it, it runs older code than the router`;
-      return Promise.resolve({ type: "unavailable", code: "version-unknown", detail, retry_after_ms: 1000 });
-    }
-    const full = this.reigns.duties && this.coordinator.noRoom(command, this.#backlogLimits);
-    if (full !== undefined) {
-      const detail = `${full}; nothing was accepted, try again when some have ended`;
-      return Promise.resolve({ type: "unavailable", code: "overloaded", detail, retry_after_ms: 5000 });
-    }
-    const { max_log_entries } = this.#options.configuration;
-    if (this.reigns.duties && this.checkpoints.uncovered >= max_log_entries) {
-      const detail = `${this.checkpoints.uncovered} entries of the log are in no checkpoint, and ${max_log_entries} are allowed: nothing was accepted`;
-      return Promise.resolve({ type: "unavailable", code: "overloaded", detail, retry_after_ms: 1000 });
-    }
-    // What this replica calls ready is what it accepts writes by.
-    if (this.reigns.duties && !this.members.reachesMajority) {
-      return Promise.resolve(declinedBy({ type: "quorum-silent" }, this.notLeader()));
-    }
+    const refusal = unknownVersion(command) ?? (this.reigns.duties && noAdmission(command, this.#leading));
+    if (refusal !== undefined) return Promise.resolve(refusal);
     return this.batches.propose(command, wait_ms);
   }
 
@@ -400,9 +393,14 @@ export class Engine {
     return this.#reads.reached(index, this.appliedIndex, timeoutMs);
   }
 
-  get #backlogLimits(): Backlog {
-    const { max_backlog, max_backlog_bytes } = this.#options.configuration;
-    return { tasks: max_backlog, bytes: max_backlog_bytes };
+  get #leading(): Leading {
+    return {
+      coordinator: this.coordinator,
+      configuration: this.#options.configuration,
+      uncovered: this.checkpoints.uncovered,
+      reachesMajority: this.members.reachesMajority,
+      notLeader: () => this.notLeader(),
+    };
   }
 
   get leadership(): Leadership {
@@ -457,19 +455,19 @@ export class Engine {
   #drain(): void {
     this.checkpoints.sending.attend(this.#options.now());
     if (this.#isBusy && !this.asleep) this.raft.stayAwake();
-    let wrote = this.#carryOutAll();
+    let wrote = this.#carryOut.all();
     const { status } = this.raft;
     this.reigns.observe(status);
     this.#sleep.look(status);
     const { duties } = this.reigns;
     if (duties && !this.asleep) {
-      this.#guardLeases(this.#options.now());
+      this.#alarm.guardLeases(this.coordinator, this.#options.now());
       duties.attend(this.#clock.read(), this.appliedIndex > this.#attendedIndex);
       this.#attendedIndex = this.appliedIndex;
       // Only before the event's first write: appends that are sent after it wait for the flush.
       if (!wrote && !this.batches.flushing) {
         this.batches.append();
-        wrote = this.#carryOutAll();
+        wrote = this.#carryOut.all();
       }
     }
     this.#attendHints(status);
@@ -517,21 +515,9 @@ export class Engine {
     this.#options.hints.attend(this.coordinator, this.#clock.read());
   }
 
-  /** Should all be restarted at once and nobody ask for anything, leases end all the same. */
-  #guardLeases(now: number): void {
-    const { lease_ms } = this.#options.configuration;
-    if (this.coordinator.counts.capacity.used === 0 || now < (this.#alarmAt ?? 0) - 2 * lease_ms) return;
-    this.#alarmAt = now + 4 * lease_ms;
-    this.#options.setAlarm(this.#alarmAt);
-  }
-
   #fallAsleep(): void {
     this.#options.log("raft: asleep");
-    if (!this.reigns.duties) return;
-    const { nextAdvance } = this.coordinator;
-    if (nextAdvance === undefined && this.#alarmAt === undefined) return;
-    this.#alarmAt = nextAdvance;
-    this.#options.setAlarm(nextAdvance);
+    if (this.reigns.duties) this.#alarm.fellAsleep(this.coordinator);
   }
 
   /** Nobody was expected to be heard meanwhile. */
@@ -539,52 +525,6 @@ export class Engine {
     this.#options.log(`raft: awake after_ms=${slept_ms}`);
     this.peers.slept(slept_ms);
     this.reigns.woke();
-  }
-
-  /** Whether anything was written. */
-  #carryOutAll(): boolean {
-    let wrote = false;
-    for (let ready = this.raft.takeReady(); ready; ready = this.raft.takeReady()) {
-      wrote = this.#carryOut(ready) || wrote;
-    }
-    return wrote;
-  }
-
-  #carryOut(ready: Ready<Command>): boolean {
-    const { store } = this.#options;
-    this.peers.send(ready.sendNow);
-    for (const { type, to } of ready.sendNow) {
-      if (type === "snapshot-offer") this.checkpoints.sending.offered(to, this.#options.now());
-    }
-    let wrote = false;
-    if (ready.persist) {
-      if (ready.persist.mustSync) {
-        store.write(ready.persist);
-        if (ready.persist.snapshot) this.#application.restart();
-        wrote = true;
-      } else if (ready.persist.hardState) store.hint(ready.persist.hardState);
-    }
-    if (ready.committed.length > 0) {
-      this.#application.apply(
-        ready.committed,
-        (applied) => this.batches.applied(applied.index, applied.term, () => applied),
-        (entry) => {
-          this.#membership.passed(entry);
-          if (entry.type === "barrier") this.reigns.barrier(this.raft.status, entry.term, entry.index);
-        },
-      );
-    }
-    this.raft.advance({
-      persisted: ready.sequence,
-      ...(ready.committed.length > 0 ? { applied: this.appliedIndex } : {}),
-    });
-    this.peers.send(ready.sendAfterPersist);
-    for (const read of ready.reads) this.#reads.settle(read, this.raft.status.term);
-    if (ready.committed.length > 0 || ready.persist?.snapshot) {
-      this.#reads.applied(this.appliedIndex);
-      this.subscribers.applied();
-    }
-    return wrote;
   }
 
   #takeUpDuties(term: number): Duties {
