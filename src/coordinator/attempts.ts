@@ -186,19 +186,17 @@ export function complete(
   const holder = currentAttempt(task);
   const attempts = task.attempts.map((attempt): AttemptRecord => {
     if (attempt.lease_id === lease_id) {
-      const { error: _error, ...rest } = attempt;
       const earlier = attempt.outcome === undefined ? {} : { earlier_outcome: attempt.outcome };
-      return { ...rest, ...earlier, ended_at: now, outcome: "completed" };
+      return { ...withoutError(attempt), ...earlier, ended_at: now, outcome: "completed" };
     }
     return attempt === holder ? { ...attempt, ended_at: now, outcome: "superseded" } : attempt;
   });
   const winner = attempts.findLast((attempt) => attempt.lease_id === lease_id);
   if (winner === undefined) throw new Error(`task ${task.task_id} has no lease ${lease_id} to complete`);
-  const { error: _error, ...rest } = task;
   const { proof, proof_digest } = accepted;
   const { worker_id, granted_at } = winner;
   return {
-    ...rest,
+    ...withoutError(task),
     status: "completed",
     started_at: granted_at,
     completed_at: now,
@@ -207,6 +205,13 @@ export function complete(
     proof_digest,
     worker_id,
   };
+}
+
+/** To leave a field out of a copy takes several times as long as to copy all of them. */
+function withoutError<Value extends { readonly error?: string }>(value: Value): Omit<Value, "error"> {
+  if (value.error === undefined) return value;
+  const { error: _, ...rest } = value;
+  return rest;
 }
 
 /** Pause in ms before attempt `spent + 1`: the same on every replica, different from task to task. */

@@ -147,8 +147,8 @@ export class State {
   }
 
   #withoutLargeInput(task: TaskRecord): TaskRecord {
-    const { input, ...rest } = task;
     if ((task.input_bytes ?? 0) <= INPUT_BYTES_WITHIN) return task;
+    const { input, ...rest } = task;
     this.put("inputs", task.task_id, { v: 1, input });
     return rest;
   }
