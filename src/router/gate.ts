@@ -9,8 +9,10 @@
 import { type Problem, problem } from "../api/problem.ts";
 import type { Steps } from "../proofs/index.ts";
 
-const LOOK_MS_MIN = 10;
-const LOOK_MS_MAX = 50;
+/** Between looks: the longer somebody has waited, the sooner he looks again, so that he is passed by fewer. */
+const LOOK_MS_MAX = 20;
+const LOOK_MS_MIN = 4;
+const LOOK_SOONER = 0.8;
 const ABANDONED_MS = 2_000;
 
 export type Computed<Result> =
@@ -53,7 +55,7 @@ export class Gate {
   }
 
   async #enter(deadline: number): Promise<Slot | undefined> {
-    for (let look_ms = LOOK_MS_MIN; ; look_ms = Math.min(look_ms * 1.5, LOOK_MS_MAX)) {
+    for (let look_ms = LOOK_MS_MAX; ; look_ms = Math.max(look_ms * LOOK_SOONER, LOOK_MS_MIN)) {
       const now = Date.now();
       if (this.#slots.length >= this.#max) {
         this.#slots = this.#slots.filter(({ moved_at }) => now - moved_at < ABANDONED_MS);
