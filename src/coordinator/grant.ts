@@ -28,7 +28,7 @@ export function grant(state: State, worker: WorkerRecord, max: number, nonce: st
   turns?.settle();
   const fresh = tasks.map((task): LeaseView => {
     const assigned = assign(task, worker, nonce, state.now);
-    state.putTask(assigned);
+    state.putTask(assigned, task);
     const attempt = currentAttempt(assigned);
     if (attempt === undefined) throw new Error(`task ${task.task_id} was assigned without an attempt`);
     return { task: assigned, attempt, current: true };

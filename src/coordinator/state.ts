@@ -119,8 +119,8 @@ export class State {
     return this.#records.get("tasks", task_id);
   }
 
-  putTask(task: TaskRecord): void {
-    const before = this.task(task.task_id);
+  /** @param before as it is now, where that is at hand */
+  putTask(task: TaskRecord, before = this.task(task.task_id)): void {
     this.put("tasks", task.task_id, task);
     this.#taskChanged(before, task);
   }

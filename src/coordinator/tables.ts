@@ -60,13 +60,13 @@ export interface ArrivalPlace {
   readonly task_id: string;
 }
 
-/** A task in the order of arrival; without it where it has been forgotten. */
+/** A task in the order of arrival; without it where it has been forgotten. Of an open one there may be no more than is looked at. */
 export interface Arrival {
   readonly sequence: number;
-  readonly task: TaskRecord | undefined;
+  readonly task: TaskRecord | OpenTask | undefined;
 }
 
-/** What the state machine looks at in an open task as long as nobody works on it. */
+/** What the state machine looks at in an open task that was never handed out, and may be less than all of it. */
 export type OpenTask = Pick<
   TaskRecord,
   | "task_id"

@@ -1,14 +1,14 @@
 /**
  * Tasks by filter, page by page. A page is bounded in number, in bytes and in what is read for it, because it is made
- * on the leader's thread: it may come back short or even empty, with a cursor to go on from. Open tasks are in memory;
- * those that have ended are read from their tables, one by one, and some of them are large.
+ * on the leader's thread: it may come back short or even empty, with a cursor to go on from. What is looked at of open tasks
+ * is in memory; those that have ended are read from their tables, one by one, and some of them are large.
  */
 import { hasEnded } from "./attempts.ts";
 import type { TaskAction } from "./commands.ts";
 import { PageBuilder } from "./page.ts";
 import type { TaskRecord, TaskStatus } from "./records.ts";
 import type { State } from "./state.ts";
-import type { OpenTask } from "./tables.ts";
+import type { Arrival, OpenTask } from "./tables.ts";
 import type { Page, Query, TaskFilter, TaskSummary } from "./views.ts";
 
 type TasksQuery = Omit<Extract<Query, { readonly type: "tasks" }>, "type">;
@@ -16,10 +16,8 @@ type ChangeableQuery = Omit<Extract<Query, { readonly type: "changeable" }>, "ty
 
 /** Looked at for one page, by estimate: a thousand ended tasks with small inputs, some 40 ms. */
 export const READ_BYTES_MAX = 2 * 1024 * 1024;
-/** A look at a number that is in memory, or in a row with many others. */
+/** A look at what is in memory, or in a row with many others. */
 const LOOK_BYTES = 64;
-/** A task of those that wait may be in memory as its text alone, some five microseconds. */
-const OPEN_BYTES = 256;
 /** What an ended task has beside its input. */
 const RECORD_BYTES = 2_048;
 
@@ -34,18 +32,16 @@ export function tasksPage(state: State, query: TasksQuery): Page<TaskSummary> {
   const { limit, cursor, statuses } = query;
   const before = cursor === undefined ? undefined : Number(cursor);
   const wanted = (task: OpenTask): boolean => matches(task, query);
-  const arrivals =
+  const arrivals: Iterable<Arrival> =
     statuses?.every((status) => OPEN.has(status)) === true
-      ? newestOpen(state, before, limit, wanted).map(({ sequence, task_id }) => ({
-          sequence,
-          task: state.task(task_id),
-        }))
+      ? newestOpen(state, before, limit, wanted).map((task) => ({ sequence: task.sequence, task }))
       : state.newestTasks(before);
   const page = new PageBuilder<TaskSummary>(limit);
   let last = 0;
   let read = 0;
   for (const { sequence, task } of arrivals) {
-    const ends = task !== undefined && (page.full || (wanted(task) && !page.add(taskSummary(task))));
+    const ends =
+      task !== undefined && (page.full || (wanted(task) && !page.add(taskSummary(wholeOf(state, task)))));
     if (ends) return { items: page.items, next_cursor: String(last) };
     if (task !== undefined) last = sequence;
     read += costOf(task);
@@ -127,9 +123,8 @@ function newestOpen(
   return found;
 }
 
-function costOf(task: TaskRecord | undefined): number {
-  if (task === undefined) return LOOK_BYTES;
-  if (!hasEnded(task.status)) return OPEN_BYTES;
+function costOf(task: OpenTask | undefined): number {
+  if (task === undefined || !hasEnded(task.status)) return LOOK_BYTES;
   return RECORD_BYTES + (task.input_bytes ?? 0);
 }
 
@@ -141,6 +136,13 @@ function matches(task: OpenTask, filter: TaskFilter): boolean {
   if (tag !== undefined && !task.tags?.includes(tag)) return false;
   if (created_before !== undefined && task.created_at >= created_before) return false;
   return worker_id === undefined || task.attempts.some((attempt) => attempt.worker_id === worker_id);
+}
+
+function wholeOf(state: State, task: TaskRecord | OpenTask): TaskRecord {
+  if ("blinding" in task) return task;
+  const whole = state.task(task.task_id);
+  if (whole === undefined) throw new Error(`task ${task.task_id} is open, but has no record`);
+  return whole;
 }
 
 function taskSummary(task: TaskRecord): TaskSummary {

@@ -4,8 +4,8 @@
  * record the newer one counts. The oldest is cleaned away at a checkpoint when the segments hold more than twice what
  * lives: what still counts of it goes into the newest.
  *
- * A task that waits is in memory as the text that its segment holds, once a checkpoint has written it: a backlog is long,
- * and of most of it nobody asks for more than its place in the queue.
+ * A task that waits and was never handed out is in memory as the text that its segment holds, once a checkpoint has written
+ * it: a backlog is long, and of most of it nobody asks for more than its place in the queue.
  */
 import type { TaskRecord } from "../coordinator/records.ts";
 import type { OpenTask, RecordTypes, Table } from "../coordinator/tables.ts";
@@ -43,7 +43,7 @@ export class LiveRecords {
   readonly #gone = new Map<Table, Set<string>>();
   #count = 0;
   #entries = 0;
-  /** Of all segments, and of the newest copies in them. */
+  /** Of the records in all segments, and of the newest copies among them. */
   #characters = 0;
   #liveCharacters = 0;
   #next = 1;
@@ -59,7 +59,8 @@ export class LiveRecords {
     for (const { number, body } of rows) {
       const entries = readSegment(number, body);
       for (const entry of entries) this.#load(entry, number);
-      this.#appended({ number, entries: entries.length, characters: body.length });
+      const characters = entries.reduce((sum, entry) => sum + entry.characters, 0);
+      this.#appended({ number, entries: entries.length, characters });
     }
   }
 
@@ -76,6 +77,16 @@ export class LiveRecords {
     const { text } = record;
     if (this.#lastRead?.text !== text) this.#lastRead = { text, record: JSON.parse(text) };
     return this.#lastRead.record;
+  }
+
+  has(table: Table, key: string): boolean {
+    return this.#tables.get(table)?.has(key) === true;
+  }
+
+  /** What is looked at of an open task; undefined for others. */
+  openTask(task_id: string): OpenTask | undefined {
+    const held = this.#tables.get("tasks")?.get(task_id);
+    return held && shown(held);
   }
 
   set(table: Table, key: string, record: unknown): void {
@@ -108,9 +119,7 @@ export class LiveRecords {
   }
 
   *openTasks(): Iterable<OpenTask> {
-    for (const { record } of this.#tables.get("tasks")?.values() ?? []) {
-      yield record instanceof UnreadTask ? record.head : (record as TaskRecord);
-    }
+    for (const held of this.#tables.get("tasks")?.values() ?? []) yield shown(held);
   }
 
   /** Writes those of the changed records that live, and that others do not any more. Returns the rows written. */
@@ -126,13 +135,13 @@ export class LiveRecords {
     }
     this.#gone.clear();
     let rows = this.#clean(segments);
-    for (const { number, entries, body } of segments.finish()) {
+    for (const { number, entries, characters, body } of segments.finish()) {
       rows += this.#sql.exec(
         `INSERT INTO ${this.#name} (number, body) VALUES (?, ?)`,
         number,
         body,
       ).rowsWritten;
-      this.#appended({ number, entries, characters: body.length });
+      this.#appended({ number, entries, characters });
     }
     return rows;
   }
@@ -207,4 +216,8 @@ export class LiveRecords {
     }
     return records;
   }
+}
+
+function shown({ record }: Held): OpenTask {
+  return record instanceof UnreadTask ? record.head : (record as TaskRecord);
 }

@@ -452,9 +452,9 @@ export class Replica extends DurableObject<Env> {
         break;
       case "reset":
         // After the answer is out. Nothing in memory survives; but workerd never lets go of an object that is aborted in
-        // the middle of a stream, so what it streams ends a turn before.
+        // the middle of a stream, so streams of events end a turn before. (An export would be such a stream, too.)
         setTimeout(() => {
-          this.#engine?.subscribers.close();
+          this.#engine?.subscribers.endStreams();
           setTimeout(() => this.ctx.abort("reset by a fault request"), 0);
         }, 0);
         break;

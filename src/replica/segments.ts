@@ -1,7 +1,7 @@
 /**
  * Segments: rows that hold many records each, because rows written are the bill. A segment begins with a line that lists
- * what it holds, and of each task that waits what the state machine looks at; the JSON texts of the records follow, so
- * that a start need not read those that nobody asks for.
+ * what it holds, and of each task that waits and was never handed out what the state machine looks at; the JSON texts of
+ * the records follow, so that a start need not read those that nobody asks for.
  */
 import { isWaiting } from "../coordinator/attempts.ts";
 import type { TaskRecord } from "../coordinator/records.ts";
@@ -11,7 +11,7 @@ import { checkVersion, FORMAT_VERSION } from "./codec.ts";
 /** A segment closes here; a single record may be longer. */
 const SEGMENT_CHARACTERS = 256 * 1024;
 
-/** A task that waits, in the form in which it costs least. */
+/** A task that waits and was never handed out, in the form in which it costs least. */
 export class UnreadTask {
   readonly head: OpenTask;
   /** The whole record. */
@@ -32,53 +32,65 @@ export interface SegmentEntry {
   readonly characters: number;
 }
 
-/** Of an open task, in the order of {@link headFrom}; null for what it does not have. */
-type StoredHead = readonly unknown[];
+/** {@link OpenTask} without its id; null for what the task does not have. */
+type StoredHead = readonly [
+  sequence: number,
+  circuit: string,
+  status: OpenTask["status"],
+  content_hash: string,
+  input_bytes: number | null,
+  priority: number,
+  created_at: number,
+  not_before: number | null,
+  deadline: number | null,
+  tags: readonly string[] | null,
+];
 type Listed = readonly [table: Table, key: string, length: number, head?: StoredHead];
-
-/** What is looked at in a task that was never handed out; of others there is more to look at. */
-export function headOf(table: Table, record: unknown): OpenTask | undefined {
-  if (table !== "tasks" || record === undefined) return undefined;
-  const task = record as TaskRecord;
-  return isWaiting(task.status) && task.attempts.length === 0
-    ? headFrom(task.task_id, storedHead(task))
-    : undefined;
-}
-
-function storedHead(task: OpenTask): StoredHead {
-  return [
-    task.sequence,
-    task.circuit,
-    task.status,
-    task.content_hash,
-    task.input_bytes ?? null,
-    task.priority,
-    task.created_at,
-    task.not_before ?? null,
-    task.deadline ?? null,
-    task.max_runtime_ms ?? null,
-    task.tags ?? null,
-  ];
-}
 
 const NO_ATTEMPTS: OpenTask["attempts"] = [];
 
-function headFrom(task_id: string, head: StoredHead): OpenTask {
-  return {
+function storedHead(task: OpenTask): StoredHead {
+  const { sequence, circuit, status, content_hash, priority, created_at } = task;
+  const { input_bytes = null, not_before = null, deadline = null, tags = null } = task;
+  return [
+    sequence,
+    circuit,
+    status,
+    content_hash,
+    input_bytes,
+    priority,
+    created_at,
+    not_before,
+    deadline,
+    tags,
+  ];
+}
+
+function headFrom(task_id: string, stored: StoredHead): OpenTask {
+  const [sequence, circuit, status, content_hash, input_bytes, priority, created_at] = stored;
+  const [, , , , , , , not_before, deadline, tags] = stored;
+  const head: { -readonly [Name in keyof OpenTask]: OpenTask[Name] } = {
     task_id,
-    sequence: head[0],
-    circuit: head[1],
-    status: head[2],
-    content_hash: head[3],
-    input_bytes: head[4] ?? undefined,
-    priority: head[5],
-    created_at: head[6],
-    not_before: head[7] ?? undefined,
-    deadline: head[8] ?? undefined,
-    max_runtime_ms: head[9] ?? undefined,
-    tags: head[10] ?? undefined,
+    sequence,
+    circuit,
+    status,
+    content_hash,
+    priority,
+    created_at,
     attempts: NO_ATTEMPTS,
-  } as OpenTask;
+  };
+  if (input_bytes !== null) head.input_bytes = input_bytes;
+  if (not_before !== null) head.not_before = not_before;
+  if (deadline !== null) head.deadline = deadline;
+  if (tags !== null) head.tags = tags;
+  return head;
+}
+
+/** It waits and was never handed out: in others there is more to look at. */
+function isUntouched(table: Table, record: unknown): record is TaskRecord {
+  if (table !== "tasks" || record === undefined) return false;
+  const { status, attempts } = record as TaskRecord;
+  return isWaiting(status) && attempts.length === 0;
 }
 
 function listOf(number: number, line: string): readonly Listed[] {
@@ -112,11 +124,31 @@ export function keysOf(number: number, body: string): readonly (readonly [table:
 export interface WrittenSegment {
   readonly number: number;
   readonly entries: number;
+  /** Of the records in it. */
+  readonly characters: number;
   readonly body: string;
 }
 
 /** Told of a task that waits, where its segment holds its text: that takes no memory beside the segment's. */
 type Placed = (task: UnreadTask) => void;
+
+interface Written {
+  readonly text: string;
+  readonly head?: OpenTask;
+  readonly stored?: StoredHead;
+}
+
+function written(table: Table, key: string, record: unknown): Written {
+  if (record === undefined) return { text: "" };
+  if (record instanceof UnreadTask) {
+    const { text, head } = record;
+    return { text, head, stored: storedHead(head) };
+  }
+  const text = JSON.stringify(record);
+  if (!isUntouched(table, record)) return { text };
+  const stored = storedHead(record);
+  return { text, head: headFrom(key, stored), stored };
+}
 
 export class SegmentWriter {
   readonly #done: WrittenSegment[] = [];
@@ -137,12 +169,9 @@ export class SegmentWriter {
     record: unknown,
     placed?: Placed,
   ): { readonly segment: number; readonly characters: number } {
-    const [head, text] =
-      record instanceof UnreadTask
-        ? [record.head, record.text]
-        : [headOf(table, record), record === undefined ? "" : JSON.stringify(record)];
+    const { text, stored, head } = written(table, key, record);
     const entry: Listed =
-      head === undefined ? [table, key, text.length] : [table, key, text.length, storedHead(head)];
+      stored === undefined ? [table, key, text.length] : [table, key, text.length, stored];
     const listed = JSON.stringify(entry);
     const characters = listed.length + text.length;
     if (this.#texts.length > 0 && this.#characters + characters > SEGMENT_CHARACTERS) this.#close();
@@ -163,13 +192,14 @@ export class SegmentWriter {
     const line = `{"v":${FORMAT_VERSION},"entries":[${this.#listed.join(",")}]}\n`;
     const texts = this.#texts;
     const body = [line, ...texts].join("");
+    const characters = body.length - line.length;
     let at = line.length;
     let nth = 0;
     for (const { nth: own, head, placed } of this.#waiting) {
       for (; nth < own; nth++) at += texts[nth]?.length ?? 0;
       placed(new UnreadTask(head, body.slice(at, at + (texts[own]?.length ?? 0))));
     }
-    this.#done.push({ number: this.#number, entries: texts.length, body });
+    this.#done.push({ number: this.#number, entries: texts.length, characters, body });
     this.#number++;
     this.#listed = [];
     this.#texts = [];

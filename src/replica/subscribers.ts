@@ -102,8 +102,12 @@ export class Subscribers {
 
   close(): void {
     this.#closed = true;
-    for (const stream of this.#streams) stream.end("replica-stopped");
+    this.endStreams();
     for (const wake of [...this.#polls]) wake();
+  }
+
+  endStreams(): void {
+    for (const stream of this.#streams) stream.end("replica-stopped");
   }
 
   get #full(): boolean {

@@ -81,7 +81,7 @@ export class Tables implements Records {
       this.#setFresh(table, key, record);
       return;
     }
-    if (table === "tasks" && this.#live.get(table, key) === undefined) {
+    if (table === "tasks" && !this.#live.has(table, key)) {
       if (this.get("tasks", key) === undefined) this.#arrived(record as TaskRecord);
       else this.#setFresh(table, key, null);
     }
@@ -119,7 +119,7 @@ export class Tables implements Records {
 
   *newestTasks(before = Number.POSITIVE_INFINITY): Iterable<Arrival> {
     for (const { task_id, sequence } of this.#arrivals.newest(before)) {
-      const task = this.get("tasks", task_id);
+      const task = this.#live.openTask(task_id) ?? this.get("tasks", task_id);
       yield { sequence, task: task?.sequence === sequence ? task : undefined };
     }
   }

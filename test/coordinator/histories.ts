@@ -89,6 +89,8 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: make("batch", { tasks: fc.array(task, { maxLength: 5 }), key: fc.nat(5) }, ["key"]),
   },
+  // So large that its answer has a record of its own.
+  { weight: 1, arbitrary: make("batch", { tasks: fc.array(task, { minLength: 17, maxLength: 20 }) }) },
   { weight: 2, arbitrary: make("change", { tasks: fc.array(task, { maxLength: 5 }), retry: fc.boolean() }) },
   { weight: 1, arbitrary: make("forget", { age: fc.nat(3), limit: fc.nat(4) }) },
   { weight: 2, arbitrary: make("cancel", { task }) },

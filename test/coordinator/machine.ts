@@ -116,7 +116,8 @@ export class Machine {
 
 /** Newest first. */
 export function tasksOf(records: Records): readonly TaskRecord[] {
-  return Array.from(records.newestTasks()).flatMap(({ task }) => task ?? []);
+  const ids = Array.from(records.newestTasks()).flatMap(({ task }) => task?.task_id ?? []);
+  return ids.map((task_id) => records.get("tasks", task_id)).filter((task) => task !== undefined);
 }
 
 export function taskOf(task: Partial<SubmitTask["task"]> & { readonly task_id: string }): SubmitTask["task"] {

@@ -53,6 +53,11 @@ export function recordsSuite(create: () => Records): void {
       ["b", { ...task("b", 2), status: "assigned" }],
     ]);
     expect(Array.from(records.live("commands"))).toEqual([["0", { v: 1, time: 0, entries: [] }]]);
+    records.put("tasks", "c", { ...task("c", 3), status: "completed" });
+    expect(Array.from(records.openTasks(), ({ task_id, status }) => [task_id, status]).sort()).toEqual([
+      ["a", "pending"],
+      ["b", "assigned"],
+    ]);
   });
 
   test("tasks are read newest first, from anywhere, whatever has become of others", () => {

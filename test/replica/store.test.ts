@@ -205,6 +205,29 @@ describe("the stored log", () => {
     ]);
   });
 
+  test("writes entries of two terms as two rows, in one step", () => {
+    const disk = new Disk();
+    const storage = storageOn(disk);
+    let steps = 0;
+    const { transactionSync } = storage;
+    storage.transactionSync = (work) => {
+      steps++;
+      return transactionSync(work);
+    };
+    const store = new Store(storage);
+    store.write({ entries: [entry(1, 1, "a")], hardState: { term: 2, commit: 0 }, mustSync: true });
+    const before = steps;
+    store.write({ entries: [entry(2, 1, "b"), entry(3, 2, "c")], mustSync: true });
+    expect(rowsOf(disk).map(({ first, last }) => [first, last])).toEqual([
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ]);
+    expect(steps).toBe(before + 1);
+    store.write({ entries: [entry(4, 2, "d")], mustSync: true });
+    expect(steps).toBe(before + 1);
+  });
+
   test("writes a batch as one row", () => {
     const disk = new Disk();
     const store = new Store(storageOn(disk));
