@@ -115,6 +115,20 @@ describe("GET /events, Accept: text/event-stream", () => {
     await allHealthy(cluster);
   });
 
+  test("ends with a word when its replica is reset, and a read that waits there is not refused", async () => {
+    const [name = ""] = await followersOf(cluster);
+    const stream = await openStream(cluster, `/replicas/${name}/events?after=latest`);
+    const { last } = (await cluster.json(`/replicas/${name}/events?after=latest`)).body;
+    const waiting = cluster.json(`/replicas/${name}/events?after=${last}&wait=20`);
+    await cluster.fault(name, "reset");
+    await stream.find("its end", ({ event }) => event === "end");
+    await eventually("it is closed", async () => stream.ended);
+    await append("N", { n: 1 });
+    const { status, body } = await waiting;
+    expect([status, body.events]).toEqual([200, [{ Critical: { N: { n: 1 } } }]]);
+    await allHealthy(cluster);
+  });
+
   test("is given up when its client goes: no reader is kept that is gone", async () => {
     const leader = await leaderOf(cluster);
     const open = async () => {
