@@ -4,7 +4,7 @@
  */
 import { currentAttempt, findLease, hasEnded, isWaiting, taskOfLease, wasWork } from "./attempts.ts";
 import { ChangedRecords } from "./changed-records.ts";
-import { countsOf } from "./counts.ts";
+import { CountsOf } from "./counts.ts";
 import { EndedTasks } from "./ended.ts";
 import type { Frozen } from "./frozen.ts";
 import { type Happening, taskHappening, workerHappenings, workerRemoved } from "./happenings.ts";
@@ -23,6 +23,7 @@ export const INPUT_BYTES_WITHIN = 2_048;
 export class State {
   readonly workforce = new Workforce();
   readonly tasks: TaskIndex;
+  readonly counts: Counts = new CountsOf(this);
   /** As last stored; what moves with every command is kept beside it and joined in `settle`. */
   readonly stored: MetaRecord;
   /** Critical events so far: the `seq` of the last one. */
@@ -296,10 +297,6 @@ export class State {
 
   countAssigned(worker_id: string, leases: number): void {
     this.#assigned.set(worker_id, (this.#assigned.get(worker_id) ?? 0) + leases);
-  }
-
-  get counts(): Counts {
-    return countsOf(this);
   }
 
   /** Leases granted, by worker. */
