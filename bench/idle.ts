@@ -18,7 +18,7 @@ import { startWorkerd, type Workerd } from "./workerd.ts";
 
 const SETTLE_MS = 60_000;
 /** Silence after five seconds, and ten without events before an object leaves memory. */
-const ASLEEP_MS = 20_000;
+const ASLEEP_MS = 25_000;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
