@@ -4,26 +4,29 @@
  * record the newer one counts. The oldest is cleaned away at a checkpoint when the segments hold more than twice what
  * lives: what still counts of it goes into the newest.
  *
- * A task that waits and was never handed out is in memory as the text that its segment holds, once a checkpoint has written
- * it: a backlog is long, and of most of it nobody asks for more than its place in the queue.
+ * Of a task that waits and was never handed out only what the state machine looks at is in memory, once a checkpoint has
+ * written it: a backlog is long, and of most of it nobody asks for more than its place in the queue.
  */
 import type { TaskRecord } from "../coordinator/records.ts";
 import type { OpenTask, RecordTypes, Table } from "../coordinator/tables.ts";
 import type { Generation } from "./generation.ts";
-import { keysOf, readSegment, type SegmentEntry, SegmentWriter, UnreadTask } from "./segments.ts";
-
-/** Records on disk that may be outdated, beyond as many as live. */
-const OUTDATED_MAX = 2_000;
-/** The same in characters: some records are large, and change often. */
-const OUTDATED_CHARACTERS_MAX = 4 * 1024 * 1024;
-/** Records of the oldest segments looked at in one checkpoint. */
-const CLEANED_MAX = 2_000;
+import {
+  type Content,
+  contentOf,
+  keysOf,
+  readSegment,
+  type SegmentEntry,
+  SegmentWriter,
+  textIn,
+} from "./segments.ts";
 
 interface Held {
-  /** Or an {@link UnreadTask}. */
+  /** Undefined: it is in its segment, and only its head is here. */
   record: unknown;
-  /** Segment that holds its newest copy, and how much of it; 0 while none does. */
+  head: OpenTask | undefined;
+  /** Where its newest copy is; segment 0 while there is none. */
   segment: number;
+  at: number;
   characters: number;
 }
 
@@ -32,6 +35,17 @@ interface Segment {
   readonly entries: number;
   readonly characters: number;
 }
+
+/** Records on disk that may be outdated, beyond as many as live. */
+const OUTDATED_MAX = 2_000;
+/** The same in characters: some records are large, and change often. */
+const OUTDATED_CHARACTERS_MAX = 4 * 1024 * 1024;
+/** Segments kept at hand: tasks are asked for more or less in the order in which they came. */
+const BODIES_MAX = 4;
+/** Records of the oldest segments looked at in one checkpoint. */
+const CLEANED_MAX = 2_000;
+
+const GONE: Content = { text: "" };
 
 export class LiveRecords {
   readonly #sql: SqlStorage;
@@ -47,8 +61,9 @@ export class LiveRecords {
   #characters = 0;
   #liveCharacters = 0;
   #next = 1;
+  readonly #bodies = new Map<number, string>();
   /** Whoever asks for the first of a queue asks more than once. */
-  #lastRead: { readonly text: string; readonly record: unknown } | undefined;
+  #lastRead: { readonly held: Held; readonly segment: number; readonly record: unknown } | undefined;
 
   constructor(sql: SqlStorage, generation: Generation) {
     this.#sql = sql;
@@ -58,7 +73,7 @@ export class LiveRecords {
     );
     for (const { number, body } of rows) {
       const entries = readSegment(number, body);
-      for (const entry of entries) this.#load(entry, number);
+      for (const entry of entries) this.#load(entry);
       const characters = entries.reduce((sum, entry) => sum + entry.characters, 0);
       this.#appended({ number, entries: entries.length, characters });
     }
@@ -69,14 +84,20 @@ export class LiveRecords {
   }
 
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
-    return this.#read(this.#tables.get(table)?.get(key)?.record) as RecordTypes[T] | undefined;
+    const held = this.#tables.get(table)?.get(key);
+    return held && (this.#read(held) as RecordTypes[T]);
   }
 
-  #read(record: unknown): unknown {
-    if (!(record instanceof UnreadTask)) return record;
-    const { text } = record;
-    if (this.#lastRead?.text !== text) this.#lastRead = { text, record: JSON.parse(text) };
+  #read(held: Held): unknown {
+    const { record, segment } = held;
+    if (record !== undefined) return record;
+    if (this.#lastRead?.held !== held || this.#lastRead.segment !== segment)
+      this.#lastRead = { held, segment, record: JSON.parse(this.#textOf(held)) };
     return this.#lastRead.record;
+  }
+
+  #textOf(held: Held): string {
+    return textIn(this.#body(held.segment), held);
   }
 
   has(table: Table, key: string): boolean {
@@ -86,7 +107,7 @@ export class LiveRecords {
   /** What is looked at of an open task; undefined for others. */
   openTask(task_id: string): OpenTask | undefined {
     const held = this.#tables.get("tasks")?.get(task_id);
-    return held && shown(held);
+    return held && (held.head ?? (held.record as TaskRecord));
   }
 
   set(table: Table, key: string, record: unknown): void {
@@ -94,9 +115,10 @@ export class LiveRecords {
     const held = records.get(key);
     if (held !== undefined) {
       held.record = record;
+      held.head = undefined;
       return;
     }
-    records.set(key, { record, segment: 0, characters: 0 });
+    records.set(key, { record, head: undefined, segment: 0, at: 0, characters: 0 });
     this.#count++;
   }
 
@@ -114,12 +136,12 @@ export class LiveRecords {
   }
 
   *entries<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]> {
-    for (const [key, held] of this.#tables.get(table) ?? [])
-      yield [key, this.#read(held.record) as RecordTypes[T]];
+    for (const [key, held] of this.#tables.get(table) ?? []) yield [key, this.#read(held) as RecordTypes[T]];
   }
 
   *openTasks(): Iterable<OpenTask> {
-    for (const held of this.#tables.get("tasks")?.values() ?? []) yield shown(held);
+    for (const { head, record } of this.#tables.get("tasks")?.values() ?? [])
+      yield head ?? (record as TaskRecord);
   }
 
   /** Writes those of the changed records that live, and that others do not any more. Returns the rows written. */
@@ -127,11 +149,12 @@ export class LiveRecords {
     const segments = new SegmentWriter(this.#next);
     for (const { table, key } of changed) {
       const held = this.#tables.get(table)?.get(key);
-      if (held !== undefined) this.#add(segments, table, key, held);
+      if (held === undefined) continue;
+      this.#add(segments, table, key, held, contentOf(table, key, this.#read(held)));
     }
     for (const [table, keys] of this.#gone) {
       // One that came back is held again, with a newer copy.
-      for (const key of keys) if (!this.#tables.get(table)?.has(key)) segments.add(table, key, undefined);
+      for (const key of keys) if (!this.#tables.get(table)?.has(key)) segments.add(table, key, GONE);
     }
     this.#gone.clear();
     let rows = this.#clean(segments);
@@ -152,10 +175,16 @@ export class LiveRecords {
     while (this.#isOutdated && looked < CLEANED_MAX) {
       const oldest = this.#segments.shift();
       if (oldest === undefined) break;
-      for (const [table, key] of keysOf(oldest.number, this.#body(oldest.number))) {
+      const body = this.#body(oldest.number);
+      for (const [table, key] of keysOf(oldest.number, body)) {
         const held = this.#tables.get(table)?.get(key);
-        if (held?.segment === oldest.number) this.#add(segments, table, key, held);
+        if (held?.segment !== oldest.number) continue;
+        const { head, record } = held;
+        const content =
+          head === undefined ? contentOf(table, key, record) : { text: textIn(body, held), head };
+        this.#add(segments, table, key, held, content);
       }
+      this.#bodies.delete(oldest.number);
       rows += this.#sql.exec(`DELETE FROM ${this.#name} WHERE number = ?`, oldest.number).rowsWritten;
       this.#entries -= oldest.entries;
       this.#characters -= oldest.characters;
@@ -171,13 +200,14 @@ export class LiveRecords {
     );
   }
 
-  #add(segments: SegmentWriter, table: Table, key: string, held: Held): void {
-    const { segment, characters } = segments.add(table, key, held.record, (task) => {
-      held.record = task;
-    });
+  #add(segments: SegmentWriter, table: Table, key: string, held: Held, content: Content): void {
+    const { segment, at, characters } = segments.add(table, key, content);
     this.#liveCharacters += characters - held.characters;
     held.segment = segment;
+    held.at = at;
     held.characters = characters;
+    held.head = content.head;
+    if (content.head !== undefined) held.record = undefined;
   }
 
   #appended(segment: Segment): void {
@@ -188,24 +218,29 @@ export class LiveRecords {
   }
 
   #body(number: number): string {
+    const known = this.#bodies.get(number);
+    if (known !== undefined) return known;
     const row = this.#sql
       .exec<{ body: string }>(`SELECT body FROM ${this.#name} WHERE number = ?`, number)
       .toArray()[0];
     if (row === undefined) throw new Error(`segment ${number} of ${this.#name} is gone`);
+    this.#bodies.set(number, row.body);
+    const [oldest] = this.#bodies.keys();
+    if (oldest !== undefined && this.#bodies.size > BODIES_MAX) this.#bodies.delete(oldest);
     return row.body;
   }
 
-  #load({ table, key, record, characters }: SegmentEntry, segment: number): void {
+  #load({ table, key, head, record, segment, at, characters }: SegmentEntry): void {
     const records = this.#table(table);
     const before = records.get(key);
     this.#liveCharacters -= before?.characters ?? 0;
-    if (record === undefined) {
+    if (characters === 0) {
       if (records.delete(key)) this.#count--;
       return;
     }
     if (before === undefined) this.#count++;
     this.#liveCharacters += characters;
-    records.set(key, { record, segment, characters });
+    records.set(key, { record, head, segment, at, characters });
   }
 
   #table(table: Table): Map<string, Held> {
@@ -216,8 +251,4 @@ export class LiveRecords {
     }
     return records;
   }
-}
-
-function shown({ record }: Held): OpenTask {
-  return record instanceof UnreadTask ? record.head : (record as TaskRecord);
 }

@@ -8,28 +8,30 @@ import type { TaskRecord } from "../coordinator/records.ts";
 import type { OpenTask, Table } from "../coordinator/tables.ts";
 import { checkVersion, FORMAT_VERSION } from "./codec.ts";
 
-/** A segment closes here; a single record may be longer. */
-const SEGMENT_CHARACTERS = 256 * 1024;
+/** A segment closes here; a single record may be longer. Whoever asks for a task that waits has a whole segment read. */
+const SEGMENT_CHARACTERS = 128 * 1024;
 
-/** A task that waits and was never handed out, in the form in which it costs least. */
-export class UnreadTask {
-  readonly head: OpenTask;
-  /** The whole record. */
+/** A record as it stands in a segment. */
+export interface Content {
+  /** Empty: it does not live any more. */
   readonly text: string;
-
-  constructor(head: OpenTask, text: string) {
-    this.head = head;
-    this.text = text;
-  }
+  /** Of a task that waits and was never handed out. */
+  readonly head?: OpenTask;
 }
 
-export interface SegmentEntry {
+/** Where its text stands: counted from the end of the segment's first line. */
+export interface Place {
+  readonly segment: number;
+  readonly at: number;
+  readonly characters: number;
+}
+
+export interface SegmentEntry extends Place {
   readonly table: Table;
   readonly key: string;
-  /** The record; undefined where it does not live any more. */
+  readonly head?: OpenTask;
+  /** Undefined where there is a head, and where it does not live any more. */
   readonly record: unknown;
-  /** That it takes. */
-  readonly characters: number;
 }
 
 /** {@link OpenTask} without its id; null for what the task does not have. */
@@ -93,27 +95,33 @@ function isUntouched(table: Table, record: unknown): record is TaskRecord {
   return isWaiting(status) && attempts.length === 0;
 }
 
+/** What a record is written as. */
+export function contentOf(table: Table, key: string, record: unknown): Content {
+  const text = JSON.stringify(record);
+  return isUntouched(table, record) ? { text, head: headFrom(key, storedHead(record)) } : { text };
+}
+
 function listOf(number: number, line: string): readonly Listed[] {
   const segment = JSON.parse(line) as { readonly v: number; readonly entries: readonly Listed[] };
   checkVersion(`segment ${number}`, segment);
   return segment.entries;
 }
 
-/** Tasks that wait stay unread. */
+/** Tasks that have a head are not read. */
 export function readSegment(number: number, body: string): readonly SegmentEntry[] {
-  const end = body.indexOf("\n");
-  let at = end + 1;
-  return listOf(number, body.slice(0, end)).map(([table, key, length, head]) => {
-    if (length === 0) return { table, key, record: undefined, characters: 0 };
-    const text = body.slice(at, at + length);
-    at += length;
-    return {
-      table,
-      key,
-      characters: length,
-      record: head === undefined ? JSON.parse(text) : new UnreadTask(headFrom(key, head), text),
-    };
+  let at = 0;
+  return listOf(number, body.slice(0, body.indexOf("\n"))).map(([table, key, characters, stored]) => {
+    const place = { segment: number, at, characters };
+    at += characters;
+    if (stored !== undefined) return { table, key, ...place, head: headFrom(key, stored), record: undefined };
+    const record = characters === 0 ? undefined : JSON.parse(textIn(body, place));
+    return { table, key, ...place, record };
   });
+}
+
+export function textIn(body: string, { at, characters }: Pick<Place, "at" | "characters">): string {
+  const start = body.indexOf("\n") + 1 + at;
+  return body.slice(start, start + characters);
 }
 
 /** What a segment lists, without its records. */
@@ -129,58 +137,31 @@ export interface WrittenSegment {
   readonly body: string;
 }
 
-/** Told of a task that waits, where its segment holds its text: that takes no memory beside the segment's. */
-type Placed = (task: UnreadTask) => void;
-
-interface Written {
-  readonly text: string;
-  readonly head?: OpenTask;
-  readonly stored?: StoredHead;
-}
-
-function written(table: Table, key: string, record: unknown): Written {
-  if (record === undefined) return { text: "" };
-  if (record instanceof UnreadTask) {
-    const { text, head } = record;
-    return { text, head, stored: storedHead(head) };
-  }
-  const text = JSON.stringify(record);
-  if (!isUntouched(table, record)) return { text };
-  const stored = storedHead(record);
-  return { text, head: headFrom(key, stored), stored };
-}
-
 export class SegmentWriter {
   readonly #done: WrittenSegment[] = [];
   #number: number;
   #listed: string[] = [];
   #texts: string[] = [];
-  #waiting: { readonly nth: number; readonly head: OpenTask; readonly placed: Placed }[] = [];
+  #listedCharacters = 0;
   #characters = 0;
 
   constructor(first: number) {
     this.#number = first;
   }
 
-  /** A record, as itself or unread; undefined: it does not live any more. Says where it will stand. */
-  add(
-    table: Table,
-    key: string,
-    record: unknown,
-    placed?: Placed,
-  ): { readonly segment: number; readonly characters: number } {
-    const { text, stored, head } = written(table, key, record);
+  add(table: Table, key: string, { text, head }: Content): Place {
+    const characters = text.length;
     const entry: Listed =
-      stored === undefined ? [table, key, text.length] : [table, key, text.length, stored];
+      head === undefined ? [table, key, characters] : [table, key, characters, storedHead(head)];
     const listed = JSON.stringify(entry);
-    const characters = listed.length + text.length;
-    if (this.#texts.length > 0 && this.#characters + characters > SEGMENT_CHARACTERS) this.#close();
-    if (head !== undefined && placed !== undefined)
-      this.#waiting.push({ nth: this.#texts.length, head, placed });
+    const size = this.#listedCharacters + this.#characters;
+    if (size > 0 && size + listed.length + characters > SEGMENT_CHARACTERS) this.#close();
+    const place = { segment: this.#number, at: this.#characters, characters };
     this.#listed.push(listed);
     this.#texts.push(text);
+    this.#listedCharacters += listed.length;
     this.#characters += characters;
-    return { segment: this.#number, characters: text.length };
+    return place;
   }
 
   finish(): readonly WrittenSegment[] {
@@ -189,21 +170,14 @@ export class SegmentWriter {
   }
 
   #close(): void {
-    const line = `{"v":${FORMAT_VERSION},"entries":[${this.#listed.join(",")}]}\n`;
     const texts = this.#texts;
+    const line = `{"v":${FORMAT_VERSION},"entries":[${this.#listed.join(",")}]}\n`;
     const body = [line, ...texts].join("");
-    const characters = body.length - line.length;
-    let at = line.length;
-    let nth = 0;
-    for (const { nth: own, head, placed } of this.#waiting) {
-      for (; nth < own; nth++) at += texts[nth]?.length ?? 0;
-      placed(new UnreadTask(head, body.slice(at, at + (texts[own]?.length ?? 0))));
-    }
-    this.#done.push({ number: this.#number, entries: texts.length, characters, body });
+    this.#done.push({ number: this.#number, entries: texts.length, characters: this.#characters, body });
     this.#number++;
     this.#listed = [];
     this.#texts = [];
-    this.#waiting = [];
+    this.#listedCharacters = 0;
     this.#characters = 0;
   }
 }

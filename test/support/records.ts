@@ -1,5 +1,5 @@
 /** What a replica's tables say, read from its database. */
-import { readSegment, UnreadTask } from "../../src/replica/segments.ts";
+import { readSegment, textIn } from "../../src/replica/segments.ts";
 
 interface Row {
   readonly [column: string]: unknown;
@@ -20,9 +20,10 @@ export function recordsOf(read: (query: string) => readonly unknown[]): Readonly
   }
   const living = new Map<string, string>();
   for (const { number, body } of rows(`SELECT number, body FROM live_${generation} ORDER BY number`)) {
-    for (const { table, key, record } of readSegment(Number(number), String(body))) {
-      if (record === undefined) living.delete(`${table} ${key}`);
-      else living.set(`${table} ${key}`, record instanceof UnreadTask ? record.text : JSON.stringify(record));
+    for (const { table, key, ...place } of readSegment(Number(number), String(body))) {
+      const text = textIn(String(body), place);
+      if (text === "") living.delete(`${table} ${key}`);
+      else living.set(`${table} ${key}`, text);
     }
   }
   for (const [id, text] of living) records.set(id, text);
