@@ -12,7 +12,7 @@
 import { parseArgs } from "node:util";
 import { createClient } from "../src/client/index.ts";
 import type { Counts } from "./counting/counts.ts";
-import { httpTo } from "./generator.ts";
+import { HttpError, httpTo } from "./generator.ts";
 import { REPLICAS } from "./group.ts";
 import { startPool } from "./pool.ts";
 import { bill, type Meter, MONTH_S, OBJECT_GB, type Used } from "./prices.ts";
@@ -169,6 +169,10 @@ function perMonth(name: string, month: Used): void {
 
 const METERS = ["rows", "requests to replicas", "duration", "requests to the Worker"];
 
+function expectNotFound(error: unknown): void {
+  if (!(error instanceof HttpError && error.status === 404)) throw error;
+}
+
 let contents = 0;
 
 /** So many tasks, one by one, evenly; when the last is completed everything is written. */
@@ -289,16 +293,18 @@ if (wanted.has("retention")) {
     const vk_hash = await vkHash(troika.url);
     const empty = await sample(troika);
     const { lives } = await live(http, { provers: 4, slots: 12, seconds: Math.min(seconds, 5), vk_hash });
-    await http.close();
     const deadline = performance.now() + 300_000;
     const kept = async (): Promise<number> => {
-      const text = await metrics(troika.url, REPLICAS[0]);
-      return Number(/^troika_tasks\{status="completed"\} (\d+)/m.exec(text)?.[1] ?? Number.NaN);
+      const { items } = await http.get<{ readonly items: readonly unknown[] }>("/api/v1/tasks?limit=1");
+      return items.length;
     };
     while ((await kept()) > 0) {
-      if (performance.now() > deadline) throw new Error(`${await kept()} tasks were not deleted`);
+      if (performance.now() > deadline) throw new Error("there are tasks that were not deleted");
+      // What is old is deleted when there is something to do anyway.
+      await http.post(`/api/v1/tasks/${crypto.randomUUID()}/cancel`, {}).catch(expectNotFound);
       await pause(500);
     }
+    await http.close();
     await checkpoint(troika.url);
     const one = spent(empty, await sample(troika));
     heading("Per task with everything that is deleted for its age, in bursts", "statement", "rows");
