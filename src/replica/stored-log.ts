@@ -1,7 +1,8 @@
 /**
- * The log of one replica in SQLite: one row per batch of entries of one term, keyed by the batch's first index. A
- * truncation inside a batch rewrites its row; behind a checkpoint the log is cut by whole rows, and remembers the term of
- * the entry before the first that is left. The commit hint travels in the rows, so that it costs no row of its own.
+ * The log of one replica in SQLite: one row per batch of entries of one term. A truncation inside a batch rewrites its row;
+ * behind a checkpoint the log is cut by whole rows, and remembers the last entry that was cut away. What was cut away is not
+ * deleted unless it is large: new rows take its places, because to delete costs as much as to write. The commit hint travels
+ * in the rows, so that it costs no row of its own.
  */
 import type { Command } from "../coordinator/commands.ts";
 import type { LogIndex, LogPosition, LogReader, Term } from "../raft/index.ts";
@@ -11,8 +12,13 @@ import { decodeBatch, encodeBatch, entryBytes, type LogEntry } from "./codec.ts"
 export const BATCH_BYTES_MAX = 1024 * 1024;
 /** Recent entries kept decoded in memory for followers; older ones are read from their rows. */
 const CACHE_BYTES_MAX = 8 * 1024 * 1024;
+/** What was cut away and takes no more stays until another row takes its place; and so many of them at most. */
+const LEFT_BYTES_MAX = 8 * 1024;
+const LEFT_ROWS_MAX = 4_000;
 
 interface Row {
+  /** Its key. */
+  readonly place: number;
   readonly first: number;
   readonly last: number;
   readonly term: Term;
@@ -24,6 +30,9 @@ export class StoredLog implements LogReader<Command> {
   /** Where each term begins in the log, oldest first. */
   #terms: { readonly first: LogIndex; readonly term: Term }[] = [];
   #rows: Row[] = [];
+  /** Of rows that were cut away. */
+  #free: number[] = [];
+  #lastPlace = 0;
   /** The newest entries, from the first one of the row at `#cachedFrom` on. */
   #cache: LogEntry[] = [];
   #cachedFrom = 0;
@@ -40,23 +49,29 @@ export class StoredLog implements LogReader<Command> {
     this.#sql = sql;
     this.#start = start;
     sql.exec(
-      "CREATE TABLE IF NOT EXISTS log (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, term INTEGER NOT NULL, bytes INTEGER NOT NULL, commit_hint INTEGER NOT NULL, body TEXT NOT NULL)",
+      "CREATE TABLE IF NOT EXISTS log (place INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, term INTEGER NOT NULL, bytes INTEGER NOT NULL, commit_hint INTEGER NOT NULL, body TEXT NOT NULL)",
     );
     const cursor = sql.exec<{
+      place: number;
       first: number;
       last: number;
       term: number;
       bytes: number;
       commit_hint: number;
-    }>("SELECT first, last, term, bytes, commit_hint FROM log ORDER BY first");
+    }>("SELECT place, first, last, term, bytes, commit_hint FROM log ORDER BY first");
     for (const { commit_hint, ...row } of cursor) {
+      this.#lastPlace = Math.max(this.#lastPlace, row.place);
+      if (row.last <= start.index) {
+        this.#free.push(row.place);
+        continue;
+      }
       if (row.first !== this.lastIndex + 1)
         throw new Error(`log row ${row.first} does not follow entry ${this.lastIndex}`);
       this.#commitHint = Math.max(this.#commitHint, commit_hint);
       if (row.last <= covered) {
-        this.#place(row);
+        this.#add(row);
         this.#cachedFrom = this.#rows.length;
-      } else this.#remember(row, this.#readRow(row.first));
+      } else this.#remember(row, this.#readRow(row));
     }
   }
 
@@ -126,8 +141,8 @@ export class StoredLog implements LogReader<Command> {
   }
 
   /**
-   * Deletes the oldest rows that hold nothing after `through`, at most so many; undefined if there is none. `start` is
-   * what the log then starts after.
+   * Gives up the oldest rows that hold nothing after `through`, at most so many; undefined if there is none. `start` is
+   * what the log then starts after: it has to be stored in the same step.
    */
   cut(
     through: LogIndex,
@@ -139,7 +154,7 @@ export class StoredLog implements LogReader<Command> {
     const term = index === undefined ? undefined : this.termAt(index);
     if (index === undefined || term === undefined) return undefined;
     const start = { index, term };
-    const { rowsWritten } = this.#sql.exec("DELETE FROM log WHERE first <= ?", index);
+    const rowsWritten = this.#giveUp(this.#rows.slice(0, count));
     const cached = Math.max(0, count - this.#cachedFrom);
     if (cached > 0) {
       this.#cacheBytes -= weight(this.#rows.slice(this.#cachedFrom, count));
@@ -153,10 +168,22 @@ export class StoredLog implements LogReader<Command> {
     return { start, rowsWritten };
   }
 
+  /** Returns the rows deleted. */
+  #giveUp(rows: readonly Row[]): number {
+    let deleted = 0;
+    for (const { place, bytes } of rows) {
+      if (bytes > LEFT_BYTES_MAX || this.#free.length >= LEFT_ROWS_MAX)
+        deleted += this.#sql.exec("DELETE FROM log WHERE place = ?", place).rowsWritten;
+      else this.#free.push(place);
+    }
+    return deleted;
+  }
+
   /** Everything goes: a snapshot that ends at `start` takes its place. Returns the rows written. */
   restart(start: LogPosition): number {
     this.#start = start;
     this.#rows = [];
+    this.#free = [];
     this.#terms = [];
     this.#cache = [];
     this.#cachedFrom = 0;
@@ -164,14 +191,14 @@ export class StoredLog implements LogReader<Command> {
     return this.#sql.exec("DELETE FROM log").rowsWritten;
   }
 
-  #place(row: Row): void {
+  #add(row: Row): void {
     const { first, term } = row;
     this.#rows.push(row);
     if (this.#terms.at(-1)?.term !== term) this.#terms.push({ first, term });
   }
 
   #remember(row: Row, entries: readonly LogEntry[]): void {
-    this.#place(row);
+    this.#add(row);
     for (const entry of entries) this.#cache.push(entry);
     this.#cacheBytes += row.bytes;
     if (this.#cacheBytes > 2 * CACHE_BYTES_MAX) this.#shrinkCache();
@@ -201,9 +228,11 @@ export class StoredLog implements LogReader<Command> {
       }
       const batch = entries.slice(from, to);
       const { index: first, term } = batch[0] ?? { index: 0, term: 0 };
-      const row = { first, last: first + batch.length - 1, term, bytes };
+      const place = this.#free.pop() ?? ++this.#lastPlace;
+      const row = { place, first, last: first + batch.length - 1, term, bytes };
       written += this.#sql.exec(
-        "INSERT INTO log (first, last, term, bytes, commit_hint, body) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO log (place, first, last, term, bytes, commit_hint, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        place,
         row.first,
         row.last,
         term,
@@ -235,13 +264,13 @@ export class StoredLog implements LogReader<Command> {
   }
 
   #entriesOf(at: number, row: Row): readonly LogEntry[] {
-    if (at < this.#cachedFrom) return this.#readRow(row.first);
+    if (at < this.#cachedFrom) return this.#readRow(row);
     const cacheFirst = this.#cache[0]?.index ?? row.first;
     return this.#cache.slice(row.first - cacheFirst, row.last - cacheFirst + 1);
   }
 
-  #readRow(first: LogIndex): readonly LogEntry[] {
-    const row = this.#sql.exec<{ body: string }>("SELECT body FROM log WHERE first = ?", first).toArray()[0];
+  #readRow({ place, first }: Row): readonly LogEntry[] {
+    const row = this.#sql.exec<{ body: string }>("SELECT body FROM log WHERE place = ?", place).toArray()[0];
     if (!row) throw new Error(`log row ${first} is gone; rows ${this.#rows.length}, last ${this.lastIndex}`);
     return decodeBatch(row.body, `log row ${first}`);
   }

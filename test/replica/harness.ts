@@ -182,8 +182,9 @@ export class Group {
   }
 }
 
-/** Rows of a replica's log, oldest first, with the size of each in bytes. */
+/** Rows of a replica's log, oldest first, with the size of each in bytes; not those that were cut away. */
 export function rowsOf(disk: Disk): readonly { first: number; last: number; bytes: number }[] {
-  const query = "SELECT first, last, length(CAST(body AS BLOB)) AS bytes FROM log ORDER BY first";
+  const start = "SELECT json_extract(body, '$.\"index\"') FROM state WHERE key = 'log_start'";
+  const query = `SELECT first, last, length(CAST(body AS BLOB)) AS bytes FROM log WHERE last > ifnull((${start}), 0) ORDER BY first`;
   return disk.exec(query, []).rows as { first: number; last: number; bytes: number }[];
 }

@@ -31,6 +31,7 @@ class Run {
   #written = 0;
   restarts = 0;
   truncations = 0;
+  cuts = 0;
 
   /** How often a write is of entries so large that old rows leave the cache. */
   readonly #large: number;
@@ -45,14 +46,17 @@ class Run {
     if (kind < 0.6) this.#write();
     else if (kind < 0.7) this.#advanceCommit();
     else if (kind < 0.73) this.#restart();
+    else if (kind < 0.78) this.#cut();
     else this.#read();
     expect(this.#store.log.lastIndex).toBe(this.#model.length);
   }
 
   compare(): void {
     const { length } = this.#model;
-    expect(shown(this.#store.log.read(1, length + 1, EVERYTHING))).toEqual(shown(this.#model));
-    for (const { index, term } of this.#model) expect(this.#store.log.termAt(index)).toBe(term);
+    const { firstIndex } = this.#store.log;
+    const left = this.#model.slice(firstIndex - 1);
+    expect(shown(this.#store.log.read(firstIndex, length + 1, EVERYTHING))).toEqual(shown(left));
+    for (const { index, term } of left) expect(this.#store.log.termAt(index)).toBe(term);
     expect(this.#store.log.termAt(length + 1)).toBeUndefined();
     for (const { bytes } of rowsOf(this.#disk)) expect(bytes).toBeLessThan(ROW_BYTES_MAX);
   }
@@ -106,17 +110,28 @@ class Run {
     this.#store.writeCheckpoint({ last: { index, term, time }, configuration, handle }, []);
   }
 
+  #cut(): void {
+    this.#checkpoint();
+    const { firstIndex } = this.#store.log;
+    const through = this.#random.between(0, this.#commit);
+    const removed = this.#store.cutLog(through, this.#random.between(1, 20));
+    if (removed > 0) this.cuts++;
+    expect(this.#store.log.firstIndex).toBe(firstIndex + removed);
+    expect(this.#store.log.firstIndex).toBeLessThanOrEqual(Math.max(firstIndex, through + 1));
+  }
+
   #read(): void {
     const { length } = this.#model;
-    if (length === 0) return;
-    const from = this.#random.between(1, length);
+    const { firstIndex } = this.#store.log;
+    if (length < firstIndex) return;
+    const from = this.#random.between(firstIndex, length);
     const to = this.#random.between(from + 1, length + 1);
     const all = this.#random.chance(0.7);
     const got = this.#store.log.read(from, to, all ? EVERYTHING : this.#random.between(1, 2000));
     expect(got.length).toBeGreaterThan(0);
     if (all) expect(got.length).toBe(to - from);
     expect(shown(got)).toEqual(shown(this.#model.slice(from - 1, from - 1 + got.length)));
-    const at = this.#random.between(0, length + 1);
+    const at = this.#random.between(firstIndex - 1, length + 1);
     expect(this.#store.log.termAt(at)).toBe(at === 0 ? 0 : this.#model[at - 1]?.term);
   }
 }
@@ -136,6 +151,7 @@ describe("the stored log", () => {
       run.compare();
       expect(run.restarts).toBeGreaterThan(0);
       expect(run.truncations).toBeGreaterThan(5);
+      expect(run.cuts).toBeGreaterThan(2);
     });
   }
 
@@ -226,6 +242,31 @@ describe("the stored log", () => {
     expect(steps).toBe(before + 1);
     store.write({ entries: [entry(4, 2, "d")], mustSync: true });
     expect(steps).toBe(before + 1);
+  });
+
+  test("writes new rows in the places of those that were cut away, and deletes only what is large", () => {
+    const disk = new Disk();
+    const store = new Store(storageOn(disk));
+    store.openTables();
+    const configuration = { type: "stable", voters: ["a"], learners: [] } as const;
+    for (let index = 1; index <= 500; index++) {
+      const text = index % 50 === 0 ? LARGE : "";
+      const before = store.rowsWritten;
+      store.write({ entries: [entry(index, 1, `command-${index}`, text)], mustSync: true });
+      expect(store.rowsWritten).toBe(before + 1);
+      if (index % 40 !== 0) continue;
+      const last = { index, term: 1, time: 1 };
+      store.writeCheckpoint({ last, configuration, handle: store.handle(index) }, []);
+      const cut = store.rowsWritten;
+      expect(store.cutLog(index - 5, 100)).toBeGreaterThan(0);
+      // Where the log begins, and the large one.
+      expect(store.rowsWritten).toBeLessThanOrEqual(cut + 2);
+    }
+    expect(disk.exec("SELECT 1 FROM log", []).rows.length).toBeLessThan(60);
+    const log = new Store(storageOn(disk)).log;
+    expect(log.read(log.firstIndex, 501, EVERYTHING).map(({ index }) => index)).toEqual(
+      Array.from({ length: 501 - log.firstIndex }, (_, at) => log.firstIndex + at),
+    );
   });
 
   test("writes a batch as one row", () => {
