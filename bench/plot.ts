@@ -88,6 +88,7 @@ export function svgOf({ title, unit, ends, panels, marks, marked }: Plot): strin
   });
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
+    `<title>${escaped(title)}</title>`,
     '<rect width="100%" height="100%" fill="#fff"/>',
     `<text x="${LEFT}" y="22" font-size="15">${escaped(title)}</text>`,
     marks.length === 0
