@@ -186,9 +186,8 @@ for (const end of ENDS) {
             "INSERT state checkpoint",
             "commit INSERT live",
             "committed INSERT live",
-            "DELETE log",
             "INSERT state log_start",
-            "committed DELETE log",
+            "committed INSERT state log_start",
           ]),
         );
       });
