@@ -15,6 +15,8 @@ import { stopLeaders } from "./failover.ts";
 import { checkpoint, vkHash } from "./life.ts";
 
 const REPLICAS = 3;
+/** Short loads are decided by a single pause for garbage collection. */
+const SUSTAINED_S = 16;
 /** Tables are written at the latest when so many records have changed. */
 const CHANGES = 500;
 
@@ -87,36 +89,42 @@ async function timings(bench: Bench, where: string, start: Start): Promise<reado
       add(`merkle tasks, ${nodes}`, "/s", "higher", published, proved);
       if (replicas === 1) continue;
 
-      const sustained = { connections: 64, seconds: 2 * seconds, per_second: 1_000 };
-      const slow = await over(url, sustained.connections, (http) => paced(putOperation(http), sustained));
-      add("1,000 operations/s sustained: achieved", "/s", "higher", "1,000/s", [slow.per_second]);
-      add("1,000 operations/s sustained: commit p95", "ms", "lower", "10–100 ms", [slow.p95_ms]);
-      add("1,000 operations/s sustained: p99", "ms", "lower", "below 100 ms", [slow.p99_ms]);
-      const peak = { connections: 100, seconds };
-      const fast = await over(url, peak.connections, (http) => drive(putOperation(http), peak));
-      add("peak with 100 concurrent", "ops/s", "higher", "5,000/s", [fast.per_second]);
-      add("peak with 100 concurrent: p99", "ms", "lower", "below 500 ms", [fast.p99_ms]);
-
-      const compactions: number[] = [];
-      for (let round = 0; round < rounds; round++) {
-        await checkpoint(url);
-        await over(url, 16, (http) => many(putOperation(http), CHANGES - 50));
-        const began = performance.now();
-        await checkpoint(url);
-        compactions.push((performance.now() - began) / REPLICAS);
-      }
-      add(
-        "compaction: a checkpoint of 450 operations, asked over HTTP",
-        "ms",
-        "lower",
-        "below 10 ms",
-        compactions,
-      );
       const times = await stopLeaders(url, bench.quick ? 5 : 20);
       add("failover, slowest", "ms", "lower", "3–5 s", [quantile(times, 1)]);
     } finally {
       await close();
     }
+  }
+  // A group of its own: the one above keeps all those tasks, which nobody proves.
+  const { url, close } = await start(REPLICAS);
+  try {
+    const sustained = { connections: 64, seconds: SUSTAINED_S, per_second: 1_000 };
+    const slow = await over(url, sustained.connections, (http) => paced(putOperation(http), sustained));
+    add("1,000 operations/s sustained: achieved", "/s", "higher", "1,000/s", [slow.per_second]);
+    add("1,000 operations/s sustained: commit p95", "ms", "lower", "10–100 ms", [slow.p95_ms]);
+    add("1,000 operations/s sustained: p99", "ms", "lower", "below 100 ms", [slow.p99_ms]);
+    const peak = { connections: 100, seconds };
+    const fast = await over(url, peak.connections, (http) => drive(putOperation(http), peak));
+    add("peak with 100 concurrent", "ops/s", "higher", "5,000/s", [fast.per_second]);
+    add("peak with 100 concurrent: p99", "ms", "lower", "below 500 ms", [fast.p99_ms]);
+
+    const compactions: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      await checkpoint(url);
+      await over(url, 16, (http) => many(putOperation(http), CHANGES - 50));
+      const began = performance.now();
+      await checkpoint(url);
+      compactions.push((performance.now() - began) / REPLICAS);
+    }
+    add(
+      "compaction: a checkpoint of 450 operations, asked over HTTP",
+      "ms",
+      "lower",
+      "below 10 ms",
+      compactions,
+    );
+  } finally {
+    await close();
   }
   return figures;
 }
