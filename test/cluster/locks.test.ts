@@ -3,8 +3,8 @@
  * its table locked. Chunks of a transfer are read from the real class, in a Durable Object of its own.
  */
 import { build } from "esbuild";
-import { Log, LogLevel, Miniflare } from "miniflare";
 import { expect, test } from "vitest";
+import { oneWorker } from "../support/one-worker.ts";
 
 const WORKER = `
   import { DurableObject } from "cloudflare:workers";
@@ -42,27 +42,9 @@ test("tables of which a chunk was read that is full can be dropped", async () =>
     external: ["cloudflare:*"],
     write: false,
   });
-  const miniflare = new Miniflare({
-    host: "127.0.0.1",
-    port: 0,
-    log: new Log(LogLevel.NONE),
-    logRequests: false,
-    telemetry: { enabled: false },
-    workers: [
-      {
-        config: {
-          name: "tables",
-          compatibilityDate: "2026-11-01",
-          manifest: {
-            mainModule: "worker.js",
-            modulesRoot: "/",
-            modules: { "worker.js": { type: "esm", contents: outputFiles[0]?.text ?? "" } },
-          },
-          env: { TABLES: { type: "durable-object", worker: "tables", exportName: "Tables" } },
-          exports: { Tables: { type: "durable-object", storage: "sqlite" } },
-        },
-      },
-    ],
+  const miniflare = oneWorker("tables", outputFiles[0]?.text ?? "", {
+    env: { TABLES: { type: "durable-object", worker: "tables", exportName: "Tables" } },
+    exports: { Tables: { type: "durable-object", storage: "sqlite" } },
   });
   try {
     const answer = await fetch(await miniflare.ready);

@@ -142,13 +142,18 @@ test("an idempotency key used again is not forgotten with its first use", () => 
   expect(Array.from(machine.records.live("keys"))).toHaveLength(1);
 });
 
-test("a ring forgets from the oldest on, in whole buckets, by age and by number", () => {
+function emptyStore() {
   const buckets = new Map<string, BucketRecord<number>>();
   const store = {
     get: (key: string) => buckets.get(key),
     put: (key: string, bucket: BucketRecord<number>) => void buckets.set(key, bucket),
     delete: (key: string) => void buckets.delete(key),
   };
+  return { buckets, store };
+}
+
+test("a ring forgets from the oldest on, in whole buckets, by age and by number", () => {
+  const { buckets, store } = emptyStore();
   const ring = new Ring<number>(store, 3 * BUCKET_ENTRIES, { oldest: 0, next: 0 });
   const dropped: number[] = [];
   for (let at = 0; at < 10 * BUCKET_ENTRIES; at++) {
@@ -166,12 +171,7 @@ test("a ring forgets from the oldest on, in whole buckets, by age and by number"
 });
 
 test("what stands alone in a ring has a bucket to itself, and counts as one", () => {
-  const buckets = new Map<string, BucketRecord<number>>();
-  const store = {
-    get: (key: string) => buckets.get(key),
-    put: (key: string, bucket: BucketRecord<number>) => void buckets.set(key, bucket),
-    delete: (key: string) => void buckets.delete(key),
-  };
+  const { buckets, store } = emptyStore();
   const max = 2 * BUCKET_ENTRIES;
   let ring = new Ring<number>(store, max, { oldest: 0, next: 0 });
   const dropped: number[] = [];

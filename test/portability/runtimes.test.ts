@@ -3,10 +3,10 @@
  * in all three, hash by hash. It proves nothing about how fast they are.
  */
 import { existsSync } from "node:fs";
-import { Log, LogLevel, Miniflare } from "miniflare";
 import { chromium } from "playwright-core";
 import { expect, test } from "vitest";
 import { bundle } from "../support/bundle.ts";
+import { oneWorker } from "../support/one-worker.ts";
 import { hashesOf } from "./runs.ts";
 
 const RUNS = new URL("runs.ts", import.meta.url);
@@ -21,26 +21,7 @@ test("simulated groups do something, and something else with every seed", () => 
 
 test("workerd runs them as Node does", async () => {
   const contents = await bundle(RUNS, "esm");
-  const miniflare = new Miniflare({
-    host: "127.0.0.1",
-    port: 0,
-    log: new Log(LogLevel.NONE),
-    logRequests: false,
-    telemetry: { enabled: false },
-    workers: [
-      {
-        config: {
-          name: "runs",
-          compatibilityDate: "2026-11-01",
-          manifest: {
-            mainModule: "runs.js",
-            modulesRoot: "/",
-            modules: { "runs.js": { type: "esm", contents } },
-          },
-        },
-      },
-    ],
-  });
+  const miniflare = oneWorker("runs", contents);
   try {
     const answer = await fetch(new URL(`?seeds=${SEEDS}`, await miniflare.ready));
     expect(await answer.json()).toEqual(inNode);

@@ -1,8 +1,9 @@
 // The same module in the runtime that it is deployed to: bundled as wrangler does, run by workerd.
 
 import { build } from "esbuild";
-import { Log, LogLevel, Miniflare } from "miniflare";
+import type { Miniflare } from "miniflare";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { oneWorker } from "../support/one-worker.ts";
 import { merkleFixture } from "./fixture.ts";
 
 const fixture = merkleFixture();
@@ -32,25 +33,7 @@ beforeAll(async () => {
   });
   const [script] = bundle.outputFiles;
   if (script === undefined) throw new Error("esbuild wrote nothing");
-  workerd = new Miniflare({
-    host: "127.0.0.1",
-    port: 0,
-    log: new Log(LogLevel.NONE),
-    telemetry: { enabled: false },
-    workers: [
-      {
-        config: {
-          name: "verifier",
-          compatibilityDate: "2026-11-01",
-          manifest: {
-            mainModule: "worker.js",
-            modulesRoot: "/",
-            modules: { "worker.js": { type: "esm", contents: script.text } },
-          },
-        },
-      },
-    ],
-  });
+  workerd = oneWorker("verifier", script.text);
   await workerd.ready;
 }, 30_000);
 
