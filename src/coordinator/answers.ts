@@ -31,7 +31,8 @@ type StoredOutcome =
 
 export class Answers {
   readonly #state: State;
-  readonly #commands = new Map<string, CommandAnswer>();
+  /** Where the answer to a command is: of most of them nobody asks again, and there may be many. */
+  readonly #commands = new Map<string, number>();
   readonly #command_ring: Ring<CommandAnswer>;
   readonly #key_ring: Ring<KeyEntry>;
 
@@ -40,8 +41,8 @@ export class Answers {
     const { command_answers, key_order } = state.stored;
     this.#command_ring = new Ring(bucketsOf(state, "commands"), COMMANDS_MAX, command_answers);
     this.#key_ring = new Ring(bucketsOf(state, "key_order"), KEYS_MAX, key_order);
-    for (const [, bucket] of live_commands)
-      for (const answer of bucket.entries) this.#commands.set(answer.id, answer);
+    for (const [key, { entries }] of live_commands)
+      for (const [nth, { id }] of entries.entries()) this.#commands.set(id, Ring.ordinal(key, nth));
   }
 
   get positions(): { readonly command_answers: RingPosition; readonly key_order: RingPosition } {
@@ -58,8 +59,10 @@ export class Answers {
   }
 
   ofCommand(command_id: string): Applied | undefined {
-    const known = this.#commands.get(command_id);
-    return known && { outcome: this.#restore(known.outcome), replayed: known.replayed === true };
+    const ordinal = this.#commands.get(command_id);
+    if (ordinal === undefined) return undefined;
+    const { outcome, replayed } = this.#command_ring.entry(ordinal);
+    return { outcome: this.#restore(outcome), replayed: replayed === true };
   }
 
   ofKey(client_key: ClientKey): Applied | undefined {
@@ -81,8 +84,8 @@ export class Answers {
         outcome,
         ...(applied.replayed ? { replayed: true } : {}),
       };
-      this.#commands.set(command.id, answer);
-      this.#command_ring.append(answer, now, named(outcome) > NAMED_MAX);
+      const ordinal = this.#command_ring.append(answer, now, named(outcome) > NAMED_MAX);
+      this.#commands.set(command.id, ordinal);
     }
     if (client_key === undefined || outcome.type === "refused") return;
     const key = keyOf(client_key);

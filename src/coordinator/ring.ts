@@ -42,12 +42,15 @@ export class Ring<Entry> {
   /**
    * @param time of the entry, or until when it is kept: a bucket has the latest of its entries
    * @param alone in a bucket of its own
+   * @returns the ordinal under which it is found
    */
-  append(entry: Entry, time: Instant, alone = false): void {
+  append(entry: Entry, time: Instant, alone = false): number {
     if (alone) this.#closeBucket();
+    const ordinal = this.#next;
     const number = Math.floor(this.#next / BUCKET_ENTRIES);
     const key = String(number);
-    const open = this.#store.get(key);
+    // The first entry of a bucket finds none.
+    const open = this.#next % BUCKET_ENTRIES === 0 ? undefined : this.#store.get(key);
     for (const [role, known] of this.#read) if (known.number === number) this.#read.delete(role);
     this.#store.put(key, {
       v: 1,
@@ -56,12 +59,18 @@ export class Ring<Entry> {
     });
     this.#next++;
     if (alone) this.#closeBucket();
+    return ordinal;
   }
 
   #closeBucket(): void {
     const closed = Math.ceil(this.#next / BUCKET_ENTRIES) * BUCKET_ENTRIES;
     this.#unused += closed - this.#next;
     this.#next = closed;
+  }
+
+  /** Of the entry that stands in place `nth` of the bucket with this key. */
+  static ordinal(bucket: string, nth: number): number {
+    return Number(bucket) * BUCKET_ENTRIES + nth;
   }
 
   /** Ordinals kept: from the first up to and excluding the second. Only where no entry stands alone has each an entry. */

@@ -3,7 +3,16 @@
  * works on one generation; another is filled beside it when its log is too far behind, and then takes its place.
  */
 
-export type RecordRow = readonly ["records", table: string, key: string, body: string | null];
+import {
+  isPlacedBehind,
+  isPlacedByText,
+  placeOf,
+  STORED_TABLES,
+  type StoredTable,
+  sharesPlaces,
+} from "./places.ts";
+
+export type RecordRow = readonly ["records", table: StoredTable, key: string, body: string | null];
 
 /** Any row of the tables, with its columns in order. A record without a body is gone. */
 export type TableRow =
@@ -14,29 +23,83 @@ export type TableRow =
 /** The platform binds at most a hundred values in one statement. */
 const RECORDS_AT_ONCE = 33;
 
+/** In the order of all records: that of tables, and within one that of places. It travels. */
+export type RecordPlace = readonly [table: StoredTable | "", place: string];
+
+export const BEFORE_ALL: RecordPlace = ["", ""];
+
+export function recordPlace([, table, key]: RecordRow): RecordPlace {
+  return [table, placeOf(table, key)];
+}
+
+export function isBehind([table, place]: RecordPlace, other: RecordPlace): boolean {
+  if (table === "" || table !== other[0]) return table > other[0];
+  return isPlacedBehind(table, place, other[1]);
+}
+
+interface Statements {
+  readonly name: string;
+  readonly at: string;
+  readonly several: string;
+  readonly insert: string;
+  readonly insertMany: string;
+  readonly delete: string;
+}
+
+/** A row as it is read; with {@link SHARED} as its key, what shares it. */
+interface StoredRecord extends Record<string, string> {
+  readonly key: string;
+  readonly body: string;
+}
+
+/** Stands where several records have one place: their bodies by their keys are the body then. No record has this key. */
+const SHARED = "";
+/** No key stands in the row where its place says it. */
+const COLUMNS = "coalesce(key, CAST(place AS TEXT)) AS key, body";
+
+function statementsFor(name: string): Statements {
+  // A row of another key stays as it is, and is not counted as written.
+  const insert = (rows: string) =>
+    `INSERT INTO ${name} (place, key, body) VALUES ${rows} ON CONFLICT (place) DO UPDATE SET body = excluded.body WHERE key IS excluded.key`;
+  return {
+    name,
+    at: `SELECT ${COLUMNS} FROM ${name} WHERE place = ?`,
+    several: `SELECT ${COLUMNS} FROM ${name} WHERE place IN (SELECT value FROM json_each(?))`,
+    insert: insert("(?, ?, ?)"),
+    insertMany: insert(Array(RECORDS_AT_ONCE).fill("(?, ?, ?)").join(", ")),
+    delete: `DELETE FROM ${name} WHERE place = ? AND key IS ?`,
+  };
+}
+
+function keyColumn(table: StoredTable, key: string): string | null {
+  return sharesPlaces(table) ? key : null;
+}
+
+function recordsIn({ key, body }: StoredRecord): readonly StoredRecord[] {
+  if (key !== SHARED) return [{ key, body }];
+  const sharing = Object.entries(JSON.parse(body) as Readonly<Record<string, string>>);
+  return sharing.map(([own, text]) => ({ key: own, body: text }));
+}
+
 export class Generation {
   readonly number: number;
-  readonly records: string;
   readonly live: string;
   readonly arrivals: string;
   readonly #sql: SqlStorage;
-  readonly #body: string;
-  readonly #several: string;
-  readonly #insertMany: string;
+  readonly #statements: ReadonlyMap<StoredTable, Statements>;
 
   constructor(sql: SqlStorage, number: number) {
     this.#sql = sql;
     this.number = number;
-    this.records = `records_${number}`;
     this.live = `live_${number}`;
     this.arrivals = `arrivals_${number}`;
-    this.#body = `SELECT body FROM ${this.records} WHERE tbl = ? AND key = ?`;
-    this.#several = `SELECT key, body FROM ${this.records} WHERE tbl = ? AND key IN (SELECT value FROM json_each(?))`;
-    const places = Array(RECORDS_AT_ONCE).fill("(?, ?, ?)").join(", ");
-    this.#insertMany = `INSERT OR REPLACE INTO ${this.records} (tbl, key, body) VALUES ${places}`;
-    sql.exec(
-      `CREATE TABLE IF NOT EXISTS ${this.records} (tbl TEXT, key TEXT, body TEXT NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID`,
-    );
+    this.#statements = new Map(STORED_TABLES.map((table) => [table, statementsFor(`${table}_${number}`)]));
+    for (const [table, { name }] of this.#statements) {
+      const [type, without] = isPlacedByText(table) ? ["TEXT", " WITHOUT ROWID"] : ["INTEGER", ""];
+      sql.exec(
+        `CREATE TABLE IF NOT EXISTS ${name} (place ${type} PRIMARY KEY, key TEXT, body TEXT NOT NULL)${without}`,
+      );
+    }
     sql.exec(`CREATE TABLE IF NOT EXISTS ${this.live} (number INTEGER PRIMARY KEY, body TEXT NOT NULL)`);
     sql.exec(
       `CREATE TABLE IF NOT EXISTS ${this.arrivals} (number INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, body TEXT NOT NULL)`,
@@ -44,12 +107,34 @@ export class Generation {
   }
 
   drop(): void {
-    for (const name of [this.records, this.live, this.arrivals]) this.#sql.exec(`DROP TABLE ${name}`);
+    const tables = Array.from(this.#statements.values(), ({ name }) => name);
+    for (const name of [...tables, this.live, this.arrivals]) this.#sql.exec(`DROP TABLE ${name}`);
   }
 
   /** Rows written. */
   put(row: TableRow): number {
-    return this.#exec(row).rowsWritten;
+    switch (row[0]) {
+      case "records": {
+        const [, table, key, body] = row;
+        return body === null ? this.#delete(table, key) : this.#put(table, key, body);
+      }
+      case "live":
+        return this.#sql.exec(
+          `INSERT OR REPLACE INTO ${this.live} (number, body) VALUES (?, ?)`,
+          row[1],
+          row[2],
+        ).rowsWritten;
+      case "arrivals": {
+        const [, number, first, last, body] = row;
+        return this.#sql.exec(
+          `INSERT OR REPLACE INTO ${this.arrivals} (number, first, last, body) VALUES (?, ?, ?, ?)`,
+          number,
+          first,
+          last,
+          body,
+        ).rowsWritten;
+      }
+    }
   }
 
   /** Rows written. */
@@ -57,61 +142,105 @@ export class Generation {
     return this.#sql.exec(`DELETE FROM ${this[table]}`).rowsWritten;
   }
 
-  /** Records in order of table and key, from the one after `after` on; at least one, and no more than fit. */
-  recordsAfter(after: readonly [table: string, key: string], charactersMax: number): readonly RecordRow[] {
-    const from = `FROM ${this.records} WHERE (tbl, key) > (?, ?) ORDER BY tbl, key`;
-    const rows = this.#fitting<{ tbl: string; key: string; body: string }>(
-      { columns: "tbl, key, body", from, bindings: after },
-      charactersMax,
-    );
-    return rows.map((row) => ["records", row.tbl, row.key, row.body]);
-  }
-
-  /** Records after `after`, up to `through` or the end. Rows written. */
-  clearRecords(
-    after: readonly [table: string, key: string],
-    through: readonly [table: string, key: string] | undefined,
-  ): number {
-    if (through === undefined) {
-      return this.#sql.exec(`DELETE FROM ${this.records} WHERE (tbl, key) > (?, ?)`, ...after).rowsWritten;
+  /** Records of one table in order, the first ones behind `after`: at least one if there is any, and no more than fit. */
+  recordsAfter(after: RecordPlace, charactersMax: number): readonly RecordRow[] {
+    for (const table of STORED_TABLES) {
+      if (table < after[0]) continue;
+      const from = `FROM ${this.#of(table).name} WHERE place > ? ORDER BY place`;
+      const bindings = [placeBefore(table, after)];
+      const rows = this.#fitting<StoredRecord>({ columns: COLUMNS, from, bindings }, charactersMax);
+      if (rows.length > 0)
+        return rows.flatMap(recordsIn).map(({ key, body }) => ["records", table, key, body]);
     }
-    return this.#sql.exec(
-      `DELETE FROM ${this.records} WHERE (tbl, key) > (?, ?) AND (tbl, key) <= (?, ?)`,
-      ...after,
-      ...through,
-    ).rowsWritten;
+    return [];
   }
 
-  record(table: string, key: string): string | undefined {
-    return this.#sql.exec<{ body: string }>(this.#body, table, key).toArray()[0]?.body;
+  /** Records behind `after`, up to `through` or the end. Rows written. */
+  clearRecords(after: RecordPlace, through: RecordPlace | undefined): number {
+    let rows = 0;
+    for (const table of STORED_TABLES) {
+      if (table < after[0] || (through !== undefined && table > through[0])) continue;
+      const query = `DELETE FROM ${this.#of(table).name} WHERE place > ?`;
+      const behind = placeBefore(table, after);
+      const { rowsWritten } =
+        table === through?.[0]
+          ? this.#sql.exec(`${query} AND place <= ?`, behind, through[1])
+          : this.#sql.exec(query, behind);
+      rows += rowsWritten;
+    }
+    return rows;
   }
 
-  /** The last one in order, or "". */
-  lastKey(table: string): string {
-    const query = `SELECT key FROM ${this.records} WHERE tbl = ? ORDER BY key DESC LIMIT 1`;
-    return this.#sql.exec<{ key: string }>(query, table).toArray()[0]?.key ?? "";
+  record(table: StoredTable, key: string): string | undefined {
+    return this.#at(table, placeOf(table, key)).find((one) => one.key === key)?.body;
   }
 
-  /** Those of these records that there are. */
-  recordsOf(
-    table: string,
-    keys: readonly string[],
-  ): readonly { readonly key: string; readonly body: string }[] {
-    return this.#sql
-      .exec<{ key: string; body: string }>(this.#several, table, JSON.stringify(keys))
-      .toArray();
+  /** "" where there is none. */
+  lastPlace(table: StoredTable): string {
+    const query = `SELECT CAST(max(place) AS TEXT) AS place FROM ${this.#of(table).name}`;
+    return this.#sql.exec<{ place: string | null }>(query).toArray()[0]?.place ?? "";
+  }
+
+  /** Those of these records that there are, and perhaps others that share their places. */
+  recordsOf(table: StoredTable, keys: readonly string[]): readonly StoredRecord[] {
+    const places = keys.map((key) => placeOf(table, key));
+    const list = isPlacedByText(table) ? JSON.stringify(places) : `[${places.join(",")}]`;
+    return this.#sql.exec<StoredRecord>(this.#of(table).several, list).toArray().flatMap(recordsIn);
   }
 
   /** Rows written. */
-  putRecords(table: string, records: readonly (readonly [key: string, body: string])[]): number {
+  putRecords(table: StoredTable, records: readonly (readonly [key: string, body: string])[]): number {
+    const { insertMany } = this.#of(table);
     let rows = 0;
     const whole = records.length - (records.length % RECORDS_AT_ONCE);
     for (let at = 0; at < whole; at += RECORDS_AT_ONCE) {
-      const values = records.slice(at, at + RECORDS_AT_ONCE).flatMap(([key, body]) => [table, key, body]);
-      rows += this.#sql.exec(this.#insertMany, ...values).rowsWritten;
+      const together = records.slice(at, at + RECORDS_AT_ONCE);
+      const values = together.flatMap(([key, body]) => [placeOf(table, key), keyColumn(table, key), body]);
+      const { rowsWritten } = this.#sql.exec(insertMany, ...values);
+      rows += rowsWritten;
+      // Not all of them have a place to themselves.
+      if (rowsWritten < together.length)
+        for (const [key, body] of together) rows += this.#put(table, key, body);
     }
-    for (const [key, body] of records.slice(whole)) rows += this.put(["records", table, key, body]);
+    for (const [key, body] of records.slice(whole)) rows += this.#put(table, key, body);
     return rows;
+  }
+
+  #of(table: StoredTable): Statements {
+    const statements = this.#statements.get(table);
+    if (statements === undefined) throw new Error(`records of ${table} have no rows of their own`);
+    return statements;
+  }
+
+  #at(table: StoredTable, place: string): readonly StoredRecord[] {
+    return this.#sql.exec<StoredRecord>(this.#of(table).at, place).toArray().flatMap(recordsIn);
+  }
+
+  #put(table: StoredTable, key: string, body: string): number {
+    const place = placeOf(table, key);
+    const { rowsWritten } = this.#sql.exec(this.#of(table).insert, place, keyColumn(table, key), body);
+    if (rowsWritten > 0) return rowsWritten;
+    const others = this.#at(table, place).filter((one) => one.key !== key);
+    return this.#share(table, place, [...others, { key, body }]);
+  }
+
+  #delete(table: StoredTable, key: string): number {
+    const place = placeOf(table, key);
+    const { rowsWritten } = this.#sql.exec(this.#of(table).delete, place, keyColumn(table, key));
+    if (rowsWritten > 0 || !sharesPlaces(table)) return rowsWritten;
+    const sharing = this.#at(table, place);
+    const others = sharing.filter((one) => one.key !== key);
+    return others.length === sharing.length ? 0 : this.#share(table, place, others);
+  }
+
+  /** Of several records that have this place, these are all from now on: one at least. */
+  #share(table: StoredTable, place: string, records: readonly StoredRecord[]): number {
+    const [first, ...others] = records;
+    if (first === undefined) throw new Error(`nothing is at ${place} of ${table}`);
+    const together = Object.fromEntries(records.map(({ key, body }) => [key, body]));
+    const row = others.length === 0 ? first : { key: SHARED, body: JSON.stringify(together) };
+    const query = `UPDATE ${this.#of(table).name} SET key = ?, body = ? WHERE place = ?`;
+    return this.#sql.exec(query, row.key, row.body, place).rowsWritten;
   }
 
   liveAfter(number: number, charactersMax: number): readonly TableRow[] {
@@ -136,7 +265,7 @@ export class Generation {
    * The first rows whose bodies fit, at least one. Counted first: a cursor that is left before its end keeps its table
    * locked, so that it could not be dropped.
    */
-  #fitting<Row extends Record<string, string | number>>(
+  #fitting<Row extends Record<string, string | number | null>>(
     {
       columns,
       from,
@@ -155,38 +284,12 @@ export class Generation {
     const count = beyond < 0 ? sizes.length : beyond;
     return this.#sql.exec<Row>(`SELECT ${columns} ${from} LIMIT ${count}`, ...bindings).toArray();
   }
+}
 
-  #exec(row: TableRow): { readonly rowsWritten: number } {
-    switch (row[0]) {
-      case "records": {
-        const [, table, key, body] = row;
-        return body === null
-          ? this.#sql.exec(`DELETE FROM ${this.records} WHERE tbl = ? AND key = ?`, table, key)
-          : this.#sql.exec(
-              `INSERT OR REPLACE INTO ${this.records} (tbl, key, body) VALUES (?, ?, ?)`,
-              table,
-              key,
-              body,
-            );
-      }
-      case "live":
-        return this.#sql.exec(
-          `INSERT OR REPLACE INTO ${this.live} (number, body) VALUES (?, ?)`,
-          row[1],
-          row[2],
-        );
-      case "arrivals": {
-        const [, number, first, last, body] = row;
-        return this.#sql.exec(
-          `INSERT OR REPLACE INTO ${this.arrivals} (number, first, last, body) VALUES (?, ?, ?, ?)`,
-          number,
-          first,
-          last,
-          body,
-        );
-      }
-    }
-  }
+/** Behind which the rows of `table` begin that are behind `after`. */
+function placeBefore(table: StoredTable, after: RecordPlace): string {
+  if (table === after[0]) return after[1];
+  return isPlacedByText(table) ? "" : "-1";
 }
 
 /** Rows looked at for one chunk. */

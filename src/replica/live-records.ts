@@ -5,7 +5,8 @@
  * lives: what still counts of it goes into the newest.
  *
  * Of a task that waits and was never handed out only what the state machine looks at is in memory, once a checkpoint has
- * written it: a backlog is long, and of most of it nobody asks for more than its place in the queue.
+ * written it: a backlog is long, and of most of it nobody asks for more than its place in the queue. Answers are on disk
+ * alone by then.
  */
 import type { TaskRecord } from "../coordinator/records.ts";
 import type { OpenTask, RecordTypes, Table } from "../coordinator/tables.ts";
@@ -13,6 +14,7 @@ import type { Generation } from "./generation.ts";
 import {
   type Content,
   contentOf,
+  isReadWhenAsked,
   keysOf,
   readSegment,
   type SegmentEntry,
@@ -21,7 +23,7 @@ import {
 } from "./segments.ts";
 
 interface Held {
-  /** Undefined: it is in its segment, and only its head is here. */
+  /** Undefined: it is in its segment, and no more than its head is here. */
   record: unknown;
   head: OpenTask | undefined;
   /** Where its newest copy is; segment 0 while there is none. */
@@ -181,7 +183,9 @@ export class LiveRecords {
         if (held?.segment !== oldest.number) continue;
         const { head, record } = held;
         const content =
-          head === undefined ? contentOf(table, key, record) : { text: textIn(body, held), head };
+          record === undefined
+            ? { text: textIn(body, held), ...(head && { head }) }
+            : contentOf(table, key, record);
         this.#add(segments, table, key, held, content);
       }
       this.#bodies.delete(oldest.number);
@@ -207,7 +211,7 @@ export class LiveRecords {
     held.at = at;
     held.characters = characters;
     held.head = content.head;
-    if (content.head !== undefined) held.record = undefined;
+    if (content.head !== undefined || isReadWhenAsked(table)) held.record = undefined;
   }
 
   #appended(segment: Segment): void {

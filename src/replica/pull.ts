@@ -4,7 +4,7 @@
  * and digest of what arrived are those of what stands there.
  */
 import type { SnapshotDescriptor } from "../raft/index.ts";
-import type { Generation, RecordRow, TableRow } from "./generation.ts";
+import { BEFORE_ALL, type Generation, type RecordPlace, recordPlace, type TableRow } from "./generation.ts";
 import { type RowsCheck, RowsDigest } from "./rows-digest.ts";
 import type { TransferAnswer, TransferRequest, TransferStep } from "./sending.ts";
 
@@ -81,11 +81,11 @@ export class Pull {
   /** Whether the sender kept up. */
   async #pullRecords(): Promise<boolean> {
     const { generation, fill } = this.#options;
-    let after: readonly [table: string, key: string] = ["", ""];
+    let after: RecordPlace = BEFORE_ALL;
     for (let chunks = 1; ; chunks++) {
       const held = generation.recordsAfter(after, HELD_CHARACTERS);
       const digest = RowsDigest.of(held);
-      const through = placeOf(held.at(-1));
+      const through = placeOfLast(held);
       const answer = await this.#step({
         type: "records",
         after,
@@ -97,7 +97,7 @@ export class Pull {
         this.#kept += held.length;
         after = through;
       } else {
-        const last = placeOf(answer.rows.at(-1));
+        const last = placeOfLast(answer.rows);
         const cleared = after;
         fill(() => generation.clearRecords(cleared, last) + this.#put(answer.rows));
         this.#records.join(RowsDigest.of(answer.rows));
@@ -166,8 +166,9 @@ export class Pull {
   }
 }
 
-function placeOf(row: TableRow | RecordRow | undefined): readonly [string, string] | undefined {
-  return row?.[0] === "records" ? [row[1], row[2]] : undefined;
+function placeOfLast(rows: readonly TableRow[]): RecordPlace | undefined {
+  const row = rows.at(-1);
+  return row?.[0] === "records" ? recordPlace(row) : undefined;
 }
 
 function differing(what: string, here: RowsDigest, there: RowsCheck | undefined): Differs | undefined {

@@ -30,7 +30,7 @@ export interface SegmentEntry extends Place {
   readonly table: Table;
   readonly key: string;
   readonly head?: OpenTask;
-  /** Undefined where there is a head, and where it does not live any more. */
+  /** Undefined where it is not read, and where it does not live any more. */
   readonly record: unknown;
 }
 
@@ -107,14 +107,20 @@ function listOf(number: number, line: string): readonly Listed[] {
   return segment.entries;
 }
 
-/** Tasks that have a head are not read. */
+/** Answers of the last minute: hardly ever asked for, and many. */
+export function isReadWhenAsked(table: Table): boolean {
+  return table === "commands";
+}
+
+/** What has a head is not read, nor what is read only when somebody asks for it. */
 export function readSegment(number: number, body: string): readonly SegmentEntry[] {
   let at = 0;
   return listOf(number, body.slice(0, body.indexOf("\n"))).map(([table, key, characters, stored]) => {
     const place = { segment: number, at, characters };
     at += characters;
     if (stored !== undefined) return { table, key, ...place, head: headFrom(key, stored), record: undefined };
-    const record = characters === 0 ? undefined : JSON.parse(textIn(body, place));
+    const unread = characters === 0 || isReadWhenAsked(table);
+    const record = unread ? undefined : JSON.parse(textIn(body, place));
     return { table, key, ...place, record };
   });
 }

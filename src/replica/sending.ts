@@ -5,18 +5,17 @@
  * was sent are kept up to date with every change, and told at the end.
  */
 import type { SnapshotDescriptor } from "../raft/index.ts";
-import type { TableRow } from "./generation.ts";
+import { BEFORE_ALL, isBehind, type RecordPlace, recordPlace, type TableRow } from "./generation.ts";
+import { placeOf, type StoredTable } from "./places.ts";
 import { type RowsCheck, RowsDigest } from "./rows-digest.ts";
 import type { Store } from "./store.ts";
-
-type Place = readonly [table: string, key: string];
 
 export type TransferStep =
   | {
       readonly type: "records";
-      readonly after: Place;
+      readonly after: RecordPlace;
       /** What the receiver has from an earlier beginning, from there on: not sent again if it is the same here. */
-      readonly held?: RowsCheck & { readonly through: Place };
+      readonly held?: RowsCheck & { readonly through: RecordPlace };
     }
   /** What checkpoints have changed since the last time. */
   | { readonly type: "changes" }
@@ -61,9 +60,9 @@ const SILENT_MS = 1_000;
 
 interface Transfer {
   readonly id: string;
-  readonly changes: Map<string, Place>;
+  readonly changes: Map<string, readonly [table: StoredTable, key: string]>;
   /** Records up to here are with the receiver, or among the changes; all of them once it is undefined. */
-  after: Place | undefined;
+  after: RecordPlace | undefined;
   /** Of the records up to there, as they stand here. */
   readonly records: RowsDigest;
   /** Of the live rows or arrivals sent so far. */
@@ -110,10 +109,11 @@ export class Sending {
   }
 
   /** A checkpoint is about to give this record another row, or none. */
-  changing(table: string, key: string, body: string | null): void {
+  changing(table: StoredTable, key: string, body: string | null): void {
+    const place = placeOf(table, key);
     for (const [peer, transfer] of this.#transfers) {
       // The rest has still to be sent, as it stands by then.
-      if (transfer.after !== undefined && isBehind([table, key], transfer.after)) continue;
+      if (transfer.after !== undefined && isBehind([table, place], transfer.after)) continue;
       const before = this.#store.tables.generation.record(table, key);
       if (before !== undefined) transfer.records.remove(["records", table, key, before]);
       if (body !== null) transfer.records.add(["records", table, key, body]);
@@ -187,7 +187,7 @@ export class Sending {
     const { generation } = this.#store.tables;
     const rows = generation.recordsAfter(after, CHUNK_CHARACTERS);
     if (held !== undefined) {
-      const theirs = rows.filter(([, table, key]) => !isBehind([table, key], held.through));
+      const theirs = rows.filter((row) => !isBehind(recordPlace(row), held.through));
       const digest = RowsDigest.of(theirs);
       // Where the chunk ends before what they hold does, it cannot be the same.
       if (digest.equals(held)) {
@@ -198,7 +198,7 @@ export class Sending {
     }
     transfer.records.join(RowsDigest.of(rows));
     const last = rows.at(-1);
-    transfer.after = last && [last[1], last[2]];
+    transfer.after = last && recordPlace(last);
     return { type: "rows", rows, done: last === undefined };
   }
 
@@ -232,32 +232,11 @@ function begun(id: string, now: number): Transfer {
   return {
     id,
     changes: new Map(),
-    after: ["", ""],
+    after: BEFORE_ALL,
     records: new RowsDigest(),
     numbered: new RowsDigest(),
     askedAt: now,
     pinnedAt: undefined,
     answered: undefined,
   };
-}
-
-/** In the order in which SQLite keeps keys, which is that of their UTF-8. */
-function isBehind(one: Place, other: Place): boolean {
-  const byTable = compareUtf8(one[0], other[0]);
-  return (byTable === 0 ? compareUtf8(one[1], other[1]) : byTable) > 0;
-}
-
-function compareUtf8(one: string, other: string): number {
-  const length = Math.min(one.length, other.length);
-  for (let at = 0; at < length; at++) {
-    const [a, b] = [one.charCodeAt(at), other.charCodeAt(at)];
-    if (a !== b) return rank(a) - rank(b);
-  }
-  return one.length - other.length;
-}
-
-/** Surrogates stand for characters behind all that one UTF-16 unit can say. */
-function rank(unit: number): number {
-  if (unit < 0xd800) return unit;
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }

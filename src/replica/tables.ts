@@ -19,14 +19,15 @@ import { Arrivals } from "./arrivals.ts";
 import { checkVersion } from "./codec.ts";
 import { Generation } from "./generation.ts";
 import { LiveRecords } from "./live-records.ts";
+import { isPlacedBehind, isStored, placeOf, type StoredTable } from "./places.ts";
 
-/** Few, or of this minute: they stay in memory. */
-const ALWAYS_LIVE: ReadonlySet<Table> = new Set(["workers", "members", "commands", "meta"]);
-
-/** Open tasks wait for whoever asks next; ended ones are history. */
-function lives(table: Table, record: unknown): boolean {
-  return ALWAYS_LIVE.has(table) || (table === "tasks" && !hasEnded((record as TaskRecord).status));
+/** Open tasks wait for whoever asks next; ended ones are history, and so is what others are made of. */
+function hasRow(table: Table, record: unknown): table is StoredTable {
+  return isStored(table) && (table !== "tasks" || hasEnded((record as TaskRecord).status));
 }
+
+/** Told of a record before it gets a row of its own, or loses it. */
+export type Storing = (table: StoredTable, key: string, body: string | null) => void;
 
 /** Fewer are read one by one in less time. */
 const WORTH_FORESEEING = 3;
@@ -36,8 +37,8 @@ export class Tables implements Records {
   readonly #live: LiveRecords;
   readonly #arrivals: Arrivals;
   /** Changed since the last checkpoint and not live; null: in no table any more. */
-  readonly #fresh = new Map<Table, Map<string, unknown>>();
-  /** No task in the table has an id behind this one: ids are in order of time, so that a new one need not be looked for. */
+  readonly #fresh = new Map<StoredTable, Map<string, unknown>>();
+  /** No task in the table stands behind this: ids are in order of time, so that a new one need not be looked for. */
   #lastTask: string;
   /** Bodies as they stand in the table, of those that were to be asked for; undefined: not there. */
   readonly #foreseen = new Map<Table, Map<string, string | undefined>>();
@@ -46,37 +47,39 @@ export class Tables implements Records {
     this.generation = new Generation(sql, generation);
     this.#live = new LiveRecords(sql, this.generation);
     this.#arrivals = new Arrivals(sql, this.generation);
-    this.#lastTask = this.generation.lastKey("tasks");
+    this.#lastTask = this.generation.lastPlace("tasks");
   }
 
   get<T extends Table>(table: T, key: string): RecordTypes[T] | undefined {
     const kept = this.#kept(table, key);
-    if (kept === null) return undefined;
-    if (kept !== undefined) return kept;
-    if (table === "tasks" && key > this.#lastTask) return undefined;
+    if (kept !== undefined || !isStored(table)) return kept ?? undefined;
+    if (table === "tasks" && this.#isNewest(key)) return undefined;
     const foreseen = this.#foreseen.get(table);
     const body = foreseen?.has(key) ? foreseen.get(key) : this.generation.record(table, key);
     return this.#read(table, key, body);
   }
 
   foresee(table: Table, keys: readonly string[]): void {
-    if (keys.length < WORTH_FORESEEING) return;
-    if (table === "tasks" && keys.every((key) => key > this.#lastTask)) return;
+    if (keys.length < WORTH_FORESEEING || !isStored(table)) return;
+    if (table === "tasks" && keys.every((key) => this.#isNewest(key))) return;
     const bodies = new Map<string, string | undefined>(keys.map((key) => [key, undefined]));
     for (const { key, body } of this.generation.recordsOf(table, keys)) bodies.set(key, body);
     this.#foreseen.set(table, bodies);
   }
 
-  /** Null if memory says that there is none; undefined if only the table knows. */
+  #isNewest(task_id: string): boolean {
+    return isPlacedBehind("tasks", placeOf("tasks", task_id), this.#lastTask);
+  }
+
+  /** Null if memory says that there is none; undefined if only the table knows, where there is one. */
   #kept<T extends Table>(table: T, key: string): RecordTypes[T] | null | undefined {
     const live = this.#live.get(table, key);
-    if (live !== undefined) return live;
-    const fresh = this.#fresh.get(table)?.get(key) as RecordTypes[T] | null | undefined;
-    return fresh === undefined && ALWAYS_LIVE.has(table) ? null : fresh;
+    if (live !== undefined || !isStored(table)) return live;
+    return this.#fresh.get(table)?.get(key) as RecordTypes[T] | null | undefined;
   }
 
   put<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
-    if (!lives(table, record)) {
+    if (hasRow(table, record)) {
       this.#live.delete(table, key);
       this.#setFresh(table, key, record);
       return;
@@ -90,8 +93,8 @@ export class Tables implements Records {
 
   add<T extends Table>(table: T, key: string, record: RecordTypes[T]): void {
     if (table === "tasks") this.#arrived(record as TaskRecord);
-    if (lives(table, record)) this.#live.set(table, key, record);
-    else this.#setFresh(table, key, record);
+    if (hasRow(table, record)) this.#setFresh(table, key, record);
+    else this.#live.set(table, key, record);
   }
 
   #arrived({ sequence, task_id }: TaskRecord): void {
@@ -102,7 +105,7 @@ export class Tables implements Records {
     const task = table === "tasks" ? this.get("tasks", key) : undefined;
     if (task !== undefined) this.#arrivals.removed(task.sequence);
     this.#live.delete(table, key);
-    this.#setFresh(table, key, null);
+    if (isStored(table)) this.#setFresh(table, key, null);
   }
 
   live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]> {
@@ -128,10 +131,7 @@ export class Tables implements Records {
    * Writes what changed since the last call, inside a transaction of the caller's. `changed` names all of it; `storing`
    * is told of each record before it gets a row of its own, or loses it. Returns the rows written.
    */
-  write(
-    changed: readonly RecordKey[],
-    storing: (table: Table, key: string, body: string | null) => void = () => {},
-  ): number {
+  write(changed: readonly RecordKey[], storing: Storing = () => {}): number {
     let rows = this.#live.write(changed);
     for (const [table, records] of this.#fresh) {
       const bodies: (readonly [key: string, body: string])[] = [];
@@ -140,7 +140,7 @@ export class Tables implements Records {
         storing(table, key, body);
         if (body === null) rows += this.generation.put(["records", table, key, null]);
         else bodies.push([key, body]);
-        if (table === "tasks" && key > this.#lastTask) this.#lastTask = key;
+        if (table === "tasks") this.#stood(key);
       }
       rows += this.generation.putRecords(table, bodies);
     }
@@ -150,7 +150,12 @@ export class Tables implements Records {
     return rows;
   }
 
-  #setFresh(table: Table, key: string, record: unknown): void {
+  #stood(task_id: string): void {
+    const place = placeOf("tasks", task_id);
+    if (isPlacedBehind("tasks", place, this.#lastTask)) this.#lastTask = place;
+  }
+
+  #setFresh(table: StoredTable, key: string, record: unknown): void {
     const records = this.#fresh.get(table);
     if (records === undefined) this.#fresh.set(table, new Map([[key, record]]));
     else records.set(key, record);

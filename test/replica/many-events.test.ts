@@ -8,6 +8,7 @@ import type { Table } from "../../src/coordinator/tables.ts";
 import type { QueryAnswers } from "../../src/replica/rpc.ts";
 import { Store } from "../../src/replica/store.ts";
 import { Machine, putOperation } from "../coordinator/machine.ts";
+import { storedRecords } from "../support/records.ts";
 import { Disk, storageOn } from "./platform.ts";
 
 const ROUNDS = 3_000;
@@ -55,7 +56,7 @@ class Kept {
   }
 
   rows(): number {
-    return this.#disk.exec("SELECT 1 FROM records_0", []).rows.length;
+    return storedRecords((query) => this.#disk.exec(query, []).rows, 0).length;
   }
 
   #open(): Store {

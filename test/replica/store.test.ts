@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Command } from "../../src/coordinator/commands.ts";
 import type { LogEntry } from "../../src/replica/codec.ts";
-import { Store } from "../../src/replica/store.ts";
+import { LAYOUT, Store } from "../../src/replica/store.ts";
 import { Random } from "../simulation/random.ts";
 import { Group, NAMES, rowsOf } from "./harness.ts";
 import { Disk, storageOn } from "./platform.ts";
@@ -135,6 +135,15 @@ class Run {
     expect(this.#store.log.termAt(at)).toBe(at === 0 ? 0 : this.#model[at - 1]?.term);
   }
 }
+
+test("storage of another layout is refused by name", () => {
+  const disk = new Disk();
+  const identity = { name: "coordinator-1", incarnation: "a" };
+  new Store(storageOn(disk)).setState("identity", { ...identity, layout: LAYOUT });
+  expect(new Store(storageOn(disk)).state("identity")).toMatchObject(identity);
+  new Store(storageOn(disk)).setState("identity", identity);
+  expect(() => new Store(storageOn(disk))).toThrow(/have layout 1; this code reads layout 2 only/);
+});
 
 describe("the stored log", () => {
   const RUNS = [

@@ -8,6 +8,7 @@ import { RowsDigest } from "../../src/replica/rows-digest.ts";
 import { Sending, type TransferAnswer, type TransferRequest } from "../../src/replica/sending.ts";
 import { Store } from "../../src/replica/store.ts";
 import { Tables } from "../../src/replica/tables.ts";
+import { storedRecords } from "../support/records.ts";
 import { Disk, storageOn } from "./platform.ts";
 
 const CONFIGURATION = { type: "stable", voters: ["a"], learners: [] } as const;
@@ -78,15 +79,13 @@ async function transfer(
 
 /** What was pulled, as if it were in use. */
 function stagedRecords(into: Side, number = 1): readonly string[] {
-  const rows = into.disk.exec(`SELECT key, body FROM records_${number} ORDER BY tbl, key`, []).rows;
-  return (rows as { key: string; body: string }[]).map(({ key, body }) => `${key} ${body}`);
+  return storedRecords((query) => into.disk.exec(query, []).rows, number)
+    .map((record) => record.join(" "))
+    .sort();
 }
 
 function sameRecords(from: Side, into: Side): void {
-  const theirs = from.disk.exec("SELECT key, body FROM records_0 ORDER BY tbl, key", []).rows;
-  expect(stagedRecords(into)).toEqual(
-    (theirs as { key: string; body: string }[]).map(({ key, body }) => `${key} ${body}`),
-  );
+  expect(stagedRecords(into)).toEqual(stagedRecords(from, 0));
 }
 
 const events = (from: number, count: number, text: string) =>

@@ -1,8 +1,26 @@
 /** What a replica's tables say, read from its database. */
+import { STORED_TABLES } from "../../src/replica/places.ts";
 import { readSegment, textIn } from "../../src/replica/segments.ts";
 
 interface Row {
   readonly [column: string]: unknown;
+}
+
+/** The records that have rows of their own, in the order of their tables and rows. */
+export function storedRecords(
+  read: (query: string) => readonly unknown[],
+  generation: number,
+): readonly (readonly [table: string, key: string, body: string])[] {
+  return STORED_TABLES.flatMap((table) => {
+    const rows = read(
+      `SELECT CAST(place AS TEXT) AS place, key, body FROM ${table}_${generation} ORDER BY ${table}_${generation}.place`,
+    ) as readonly Row[];
+    return rows.flatMap(({ place, key, body }) => {
+      if (key !== "") return [[table, String(key ?? place), String(body)] as const];
+      const sharing = Object.entries(JSON.parse(String(body)) as Readonly<Record<string, string>>);
+      return sharing.map(([own, text]) => [table, own, text] as const);
+    });
+  });
 }
 
 /**
@@ -15,9 +33,7 @@ export function recordsOf(read: (query: string) => readonly unknown[]): Readonly
   if (state === undefined) throw new Error("there is no checkpoint");
   const { generation } = JSON.parse(String(state.body)) as { readonly generation: number };
   const records = new Map<string, string>();
-  for (const { tbl, key, body } of rows(`SELECT tbl, key, body FROM records_${generation}`)) {
-    records.set(`${tbl} ${key}`, String(body));
-  }
+  for (const [table, key, body] of storedRecords(read, generation)) records.set(`${table} ${key}`, body);
   const living = new Map<string, string>();
   for (const { number, body } of rows(`SELECT number, body FROM live_${generation} ORDER BY number`)) {
     for (const { table, key, ...place } of readSegment(Number(number), String(body))) {

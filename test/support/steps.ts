@@ -3,8 +3,10 @@
  * stands between a Durable Object and its storage, in tests alone: nothing that is deployed knows of it.
  *
  * A step is named by what is about to be done (`INSERT records`, `commit INSERT records`) or has just been done
- * (`committed INSERT records`). A statement that is repeated at once, row by row, is one step.
+ * (`committed INSERT records`). A statement that is repeated at once, row by row, is one step; so are statements of several
+ * tables of records.
  */
+import { isStored } from "../../src/replica/places.ts";
 
 interface SteppedStorage {
   readonly sql: {
@@ -18,13 +20,14 @@ interface SteppedStorage {
 }
 
 const STATEMENT =
-  /^(SELECT|INSERT|DELETE|DROP|CREATE)\b.*?\b(?:FROM|INTO|TABLE(?: IF NOT EXISTS)?) (\w+?)(?:_\d+)?\b/;
+  /^(SELECT|INSERT|UPDATE|DELETE|DROP|CREATE)\b(?:(?<!UPDATE).*?\b(?:FROM|INTO|TABLE(?: IF NOT EXISTS)?))? (\w+?)(?:_\d+)?\b/;
 /** Looked at in every event. */
 const TOUCH = "SELECT 1 FROM state LIMIT 1";
 
 function nameOf(query: string, bindings: readonly unknown[]): string {
   const [, verb, table] = STATEMENT.exec(query) ?? [];
   if (verb === undefined || table === undefined) throw new Error(`no step is known for: ${query}`);
+  if (isStored(table)) return `${verb} records`;
   return table === "state" && typeof bindings[0] === "string"
     ? `${verb} state ${bindings[0]}`
     : `${verb} ${table}`;

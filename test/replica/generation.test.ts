@@ -1,0 +1,127 @@
+/** Records in rows of their own: found by any key, also where several have one place, and sent in one order. */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { BEFORE_ALL, Generation, isBehind, recordPlace } from "../../src/replica/generation.ts";
+import { placeOf, STORED_TABLES, type StoredTable } from "../../src/replica/places.ts";
+import { storedRecords } from "../support/records.ts";
+import { Disk, storageOn } from "./platform.ts";
+
+/** Four places: the version, the variant and what follows the first twenty random bits do not count. */
+const id = (place: number, nth: number) => `019a20c7-e9b${place}-7abc-8de0-0000000${nth}beef`;
+const ids = [0, 1, 2, 3].flatMap((place) => [0, 1, 2].map((nth) => id(place, nth)));
+const foreign = ["c0ffee00-0000-4000-8000-00000000beef", "FFFFFFFF-FFFF-4FFF-8FFF-FFFFFFFFFFFF", "task-1"];
+const KEYS: { readonly [Name in StoredTable]?: readonly string[] } = {
+  tasks: [...ids, ...foreign],
+  inputs: ids,
+  events: ["1", "2", "10", "9007199254740991"],
+  keys: ["a", "scope\nkey", "__proto__", "語", "😀", "\ue000", "1"],
+  content: ["0".repeat(64), "f".repeat(64)],
+};
+const keyed = fc
+  .constantFrom(...(Object.keys(KEYS) as StoredTable[]))
+  .chain((table) => fc.record({ table: fc.constant(table), key: fc.constantFrom(...(KEYS[table] ?? [])) }));
+const changes = fc.array(
+  fc.record({
+    where: keyed,
+    body: fc.option(fc.string({ maxLength: 8 }), { nil: null }),
+    many: fc.boolean(),
+  }),
+  { maxLength: 60 },
+);
+
+const nameOf = (table: string, key: string) => `${table} ${key}`;
+
+function generationOn(disk: Disk): Generation {
+  return new Generation(storageOn(disk).sql, 0);
+}
+
+describe("records of a generation", () => {
+  test("are those that were put last and not deleted, whoever shares their places", () => {
+    fc.assert(
+      fc.property(changes, (steps) => {
+        const disk = new Disk();
+        const generation = generationOn(disk);
+        const expected = new Map<string, string>();
+        for (const { where, body, many } of steps) {
+          const { table, key } = where;
+          if (body === null) {
+            expect(generation.put(["records", table, key, null]) > 0).toBe(
+              expected.delete(nameOf(table, key)),
+            );
+          } else if (many) {
+            // As many as go into one statement, of which some may be refused.
+            const all = Array.from({ length: 33 }, (_, at) => KEYS[table]?.[at % KEYS[table].length] ?? key);
+            generation.putRecords(
+              table,
+              all.map((one, at) => [one, `${body} ${at}`]),
+            );
+            for (const [at, one] of all.entries()) expected.set(nameOf(table, one), `${body} ${at}`);
+          } else {
+            expect(generation.put(["records", table, key, body])).toBeGreaterThan(0);
+            expected.set(nameOf(table, key), body);
+          }
+        }
+        for (const table of Object.keys(KEYS) as StoredTable[]) {
+          const keys = KEYS[table] ?? [];
+          const several = new Map(generation.recordsOf(table, keys).map(({ key, body }) => [key, body]));
+          for (const key of keys) {
+            expect(generation.record(table, key)).toBe(expected.get(nameOf(table, key)));
+            expect(several.get(key)).toBe(expected.get(nameOf(table, key)));
+          }
+        }
+        const stored = storedRecords((query) => disk.exec(query, []).rows, 0);
+        expect(new Map(stored.map(([table, key, body]) => [nameOf(table, key), body]))).toEqual(expected);
+      }),
+    );
+  });
+
+  test("come in one order, chunk after chunk, and can be cleared from any place to any other", () => {
+    fc.assert(
+      fc.property(changes, fc.nat(), fc.nat(), (steps, from, to) => {
+        const generation = generationOn(new Disk());
+        for (const { where, body } of steps) generation.put(["records", where.table, where.key, body]);
+        const rows = [];
+        for (let after = BEFORE_ALL; ; ) {
+          const chunk = generation.recordsAfter(after, 10);
+          const last = chunk.at(-1);
+          if (last === undefined) break;
+          for (const row of chunk) expect(isBehind(recordPlace(row), after)).toBe(true);
+          rows.push(...chunk);
+          after = recordPlace(last);
+        }
+        expect(new Set(rows.map(([, table, key]) => nameOf(table, key))).size).toBe(rows.length);
+        if (rows.length === 0) return;
+        const places = rows.map(recordPlace);
+        const after = places[from % places.length] ?? BEFORE_ALL;
+        const through = places[to % places.length];
+        generation.clearRecords(after, through);
+        const left = rows.filter((row) => {
+          const place = recordPlace(row);
+          return !isBehind(place, after) || (through !== undefined && isBehind(place, through));
+        });
+        expect(rows.filter(([, table, key]) => generation.record(table, key) !== undefined)).toEqual(left);
+        generation.clearRecords(BEFORE_ALL, undefined);
+        expect(generation.recordsAfter(BEFORE_ALL, 1_000_000)).toEqual([]);
+      }),
+    );
+  });
+
+  test("of tasks stand in the order of their ids in time, and the last one is known", () => {
+    const generation = generationOn(new Disk());
+    expect(generation.lastPlace("tasks")).toBe("");
+    const inTime = ["019a20c7-e9b0-7fff-8fff-000000000000", "019a20c7-e9b1-7000-8000-000000000000"];
+    const [first = "", second = ""] = inTime.map((one) => placeOf("tasks", one));
+    expect(BigInt(first)).toBeLessThan(BigInt(second));
+    for (const one of inTime) generation.put(["records", "tasks", one, "{}"]);
+    expect(generation.lastPlace("tasks")).toBe(second);
+  });
+
+  test("have a table each, and leave nothing when they are dropped", () => {
+    const disk = new Disk();
+    const generation = generationOn(disk);
+    for (const table of STORED_TABLES) generation.put(["records", table, KEYS[table]?.[0] ?? "1", "{}"]);
+    expect(storedRecords((query) => disk.exec(query, []).rows, 0)).toHaveLength(STORED_TABLES.length);
+    generation.drop();
+    expect(disk.exec("SELECT name FROM sqlite_schema", []).rows).toEqual([]);
+  });
+});
