@@ -206,7 +206,7 @@ describe("number and digest of rows", () => {
     const variants = [
       ["records", "events", "7", '{"a":8}'],
       ["records", "events", "77", '{"a":7}'],
-      ["records", "event", "s7", '{"a":7}'],
+      ["records", "keys", "7", '{"a":7}'],
       ["records", "events", "7{", '"a":7}'],
       ["live", 7, '{"a":7}'],
     ] as const;
