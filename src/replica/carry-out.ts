@@ -3,7 +3,7 @@
  * apply; whatever is sent from then on is held back by the platform until the write is safe.
  */
 import type { Command } from "../coordinator/commands.ts";
-import type { Raft, Ready } from "../raft/index.ts";
+import type { LogIndex, Raft, Ready } from "../raft/index.ts";
 import type { Application } from "./application.ts";
 import type { Batches } from "./batches.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -43,7 +43,8 @@ export class CarryOut {
   }
 
   #one(ready: Ready<Command>): boolean {
-    const { raft, peers, application, checkpoints, batches, reads, now, passed, changed } = this.#options;
+    const { raft, store, peers, application, checkpoints, batches, reads, now, passed, changed } =
+      this.#options;
     peers.send(ready.sendNow);
     for (const { type, to } of ready.sendNow) {
       if (type === "snapshot-offer") checkpoints.sending.offered(to, now());
@@ -56,11 +57,22 @@ export class CarryOut {
     raft.advance({ persisted: ready.sequence, ...(applies ? { applied: application.index } : {}) });
     peers.send(ready.sendAfterPersist);
     for (const read of ready.reads) reads.settle(read, raft.status.term);
+    if (applies) store.log.release(this.#held);
     if (applies || ready.persist?.snapshot) {
       reads.applied(application.index);
       changed();
     }
     return wrote;
+  }
+
+  /** Applied here, and stored by everybody to whom this replica sends entries. */
+  get #held(): LogIndex {
+    const { raft, application } = this.#options;
+    const { status } = raft;
+    if (status.role !== "leader") return application.index;
+    let held = application.index;
+    for (const { matched } of status.progress.values()) held = Math.min(held, matched);
+    return held;
   }
 
   #persist({ persist }: Ready<Command>): boolean {

@@ -32,8 +32,10 @@ const PLACING: { readonly [Name in StoredTable]: Placing } = {
 /** In the order in which they are sent to another replica. */
 export const STORED_TABLES: readonly StoredTable[] = (Object.keys(PLACING) as StoredTable[]).sort();
 
+const STORED: ReadonlySet<string> = new Set(STORED_TABLES);
+
 export function isStored(table: string): table is StoredTable {
-  return Object.hasOwn(PLACING, table);
+  return STORED.has(table);
 }
 
 /** Whether places are texts; decimal digits of an integer below 2^63 otherwise. */
@@ -59,10 +61,23 @@ const RANDOM_BITS = 20n;
  * other ids, which only an import can bring, any number.
  */
 function placeInTime(id: string): string {
-  if (!UUID.test(id)) return String(numberFrom(id));
-  const ms = BigInt(`0x${id.slice(0, 8)}${id.slice(9, 13)}`);
+  const ms = msOf(id);
+  if (ms === undefined) return String(numberFrom(id));
   const random = Number.parseInt(id.slice(15, 18) + id.slice(20, 22), 16);
-  return String((BigInt.asUintN(MS_BITS, ms) << RANDOM_BITS) | BigInt(random));
+  return String((BigInt.asUintN(MS_BITS, BigInt(ms)) << RANDOM_BITS) | BigInt(random));
+}
+
+/** The time in an id that has one. */
+function msOf(id: string): number | undefined {
+  return UUID.test(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : undefined;
+}
+
+/** Whether a task with this id stands behind a place: most are told by their time alone. */
+export function isTaskBehind(id: string, place: string): boolean {
+  if (place === "") return true;
+  const ms = msOf(id);
+  const apart = ms !== undefined && ms < 2 ** MS_BITS ? ms - Number(place) / 2 ** Number(RANDOM_BITS) : 0;
+  return Math.abs(apart) > 1 ? apart > 0 : isPlacedBehind("tasks", placeInTime(id), place);
 }
 
 function numberFrom(text: string): number {

@@ -10,7 +10,7 @@ import { decodeBatch, encodeBatch, entryBytes, type LogEntry } from "./codec.ts"
 
 /** Rows are limited to 2 MB by the platform; a batch closes at half of it. */
 export const BATCH_BYTES_MAX = 1024 * 1024;
-/** Recent entries kept decoded in memory for followers; older ones are read from their rows. */
+/** Of entries that somebody is expected to ask for, so many stay decoded in memory; others are read from their rows. */
 const CACHE_BYTES_MAX = 8 * 1024 * 1024;
 /** What was cut away and takes no more stays until another row takes its place; and so many of them at most. */
 const LEFT_BYTES_MAX = 8 * 1024;
@@ -204,11 +204,25 @@ export class StoredLog implements LogReader<Command> {
     if (this.#cacheBytes > 2 * CACHE_BYTES_MAX) this.#shrinkCache();
   }
 
+  /** Nobody is expected to ask for entries up to `through` any more: whoever does has them read from their rows. */
+  release(through: LogIndex): void {
+    this.#uncacheWhile(({ last }) => last <= through);
+  }
+
   #shrinkCache(): void {
-    while (this.#cacheBytes > CACHE_BYTES_MAX && this.#cachedFrom < this.#rows.length - 1) {
-      this.#cacheBytes -= this.#rows[this.#cachedFrom]?.bytes ?? 0;
+    this.#uncacheWhile(() => this.#cacheBytes > CACHE_BYTES_MAX);
+  }
+
+  /** Of the oldest rows; the newest one stays. */
+  #uncacheWhile(droppable: (row: Row) => boolean): void {
+    const from = this.#cachedFrom;
+    for (;;) {
+      const row = this.#rows[this.#cachedFrom];
+      if (row === undefined || this.#cachedFrom === this.#rows.length - 1 || !droppable(row)) break;
+      this.#cacheBytes -= row.bytes;
       this.#cachedFrom++;
     }
+    if (this.#cachedFrom === from) return;
     const first = this.#rows[this.#cachedFrom]?.first ?? 0;
     this.#cache = this.#cache.slice(first - (this.#cache[0]?.index ?? first));
   }

@@ -19,7 +19,7 @@ import { Arrivals } from "./arrivals.ts";
 import { checkVersion } from "./codec.ts";
 import { Generation } from "./generation.ts";
 import { LiveRecords } from "./live-records.ts";
-import { isPlacedBehind, isStored, placeOf, type StoredTable } from "./places.ts";
+import { isStored, isTaskBehind, placeOf, type StoredTable } from "./places.ts";
 
 /** Open tasks wait for whoever asks next; ended ones are history, and so is what others are made of. */
 function hasRow(table: Table, record: unknown): table is StoredTable {
@@ -68,7 +68,7 @@ export class Tables implements Records {
   }
 
   #isNewest(task_id: string): boolean {
-    return isPlacedBehind("tasks", placeOf("tasks", task_id), this.#lastTask);
+    return isTaskBehind(task_id, this.#lastTask);
   }
 
   /** Null if memory says that there is none; undefined if only the table knows, where there is one. */
@@ -151,8 +151,7 @@ export class Tables implements Records {
   }
 
   #stood(task_id: string): void {
-    const place = placeOf("tasks", task_id);
-    if (isPlacedBehind("tasks", place, this.#lastTask)) this.#lastTask = place;
+    if (isTaskBehind(task_id, this.#lastTask)) this.#lastTask = placeOf("tasks", task_id);
   }
 
   #setFresh(table: StoredTable, key: string, record: unknown): void {

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BEFORE_ALL, Generation, isBehind, recordPlace } from "../../src/replica/generation.ts";
-import { placeOf, STORED_TABLES, type StoredTable } from "../../src/replica/places.ts";
+import { isTaskBehind, placeOf, STORED_TABLES, type StoredTable } from "../../src/replica/places.ts";
 import { storedRecords } from "../support/records.ts";
 import { Disk, storageOn } from "./platform.ts";
 
@@ -114,6 +114,22 @@ describe("records of a generation", () => {
     expect(BigInt(first)).toBeLessThan(BigInt(second));
     for (const one of inTime) generation.put(["records", "tasks", one, "{}"]);
     expect(generation.lastPlace("tasks")).toBe(second);
+  });
+
+  test("of a task is known to be behind a place or not, whatever its id is", () => {
+    const near = fc.tuple(fc.nat(3), fc.nat(0xfffff)).map(([ms, random]) => {
+      const digits = random.toString(16).padStart(5, "0");
+      return `019a20c7-e9b${ms}-7${digits.slice(0, 3)}-8${digits.slice(3)}0-00000000beef`;
+    });
+    const any = fc.oneof(near, fc.uuid(), fc.constantFrom(...foreign));
+    fc.assert(
+      fc.property(any, any, (one, other) => {
+        const [mine, its] = [placeOf("tasks", one), placeOf("tasks", other)];
+        expect(isTaskBehind(one, its)).toBe(BigInt(mine) > BigInt(its));
+        expect(isTaskBehind(one, "")).toBe(true);
+      }),
+      { numRuns: 1_000 },
+    );
   });
 
   test("have a table each, and leave nothing when they are dropped", () => {
