@@ -1,8 +1,8 @@
 /**
  * Where a record stands in its table. SQLite finds a number without looking at rows, but a text only by reading the rows
  * that it is compared with, however large they are; and an index of keys beside the rows would cost a second row written
- * for each record. So large records stand in the order of a number: tasks in that of the time and the first random bits
- * in their ids, so that tables grow at their end. Two ids may have the same place: then they share a row.
+ * for each record. So large records stand in the order of a number: tasks in that of the time in their ids, so that tables
+ * grow at their end, and of a hash. A few ids have the same place as others: they share a row.
  */
 import type { Table } from "../coordinator/tables.ts";
 
@@ -52,41 +52,34 @@ export function placeOf(table: StoredTable, key: string): string {
   return PLACING[table] === "time" ? placeInTime(key) : key;
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+/** Of a UUID of version 7: the milliseconds. */
+const MS_CHARACTERS = 13;
 const MS_BITS = 43;
-const RANDOM_BITS = 20n;
+const HASH_BITS = 20;
 
-/**
- * Of a UUID of version 7: 43 bits of the milliseconds, and the first 20 random bits, between which the version stands. Of
- * other ids, which only an import can bring, any number.
- */
 function placeInTime(id: string): string {
-  const ms = msOf(id);
-  if (ms === undefined) return String(numberFrom(id));
-  const random = Number.parseInt(id.slice(15, 18) + id.slice(20, 22), 16);
-  return String((BigInt.asUintN(MS_BITS, BigInt(ms)) << RANDOM_BITS) | BigInt(random));
+  return String((BigInt.asUintN(MS_BITS, BigInt(msOf(id))) << BigInt(HASH_BITS)) | BigInt(hashOf(id)));
 }
 
-/** The time in an id that has one. */
-function msOf(id: string): number | undefined {
-  return UUID.test(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : undefined;
+/** Any number in an id that is no UUID of version 7; only an import can bring one. */
+function msOf(id: string): number {
+  return UUID.test(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, MS_CHARACTERS), 16) : 0;
+}
+
+function hashOf(id: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < id.length; at++) hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193);
+  return (hash ^ (hash >>> HASH_BITS)) & (2 ** HASH_BITS - 1);
 }
 
 /** Whether a task with this id stands behind a place: most are told by their time alone. */
 export function isTaskBehind(id: string, place: string): boolean {
   if (place === "") return true;
   const ms = msOf(id);
-  const apart = ms !== undefined && ms < 2 ** MS_BITS ? ms - Number(place) / 2 ** Number(RANDOM_BITS) : 0;
+  const apart = ms < 2 ** MS_BITS ? ms - Number(place) / 2 ** HASH_BITS : 0;
   return Math.abs(apart) > 1 ? apart > 0 : isPlacedBehind("tasks", placeInTime(id), place);
 }
-
-function numberFrom(text: string): number {
-  let number = 0;
-  for (let at = 0; at < text.length; at++) number = (number * 31 + text.charCodeAt(at)) % NUMBER_BELOW;
-  return number;
-}
-/** Products stay among the integers that a double can hold. */
-const NUMBER_BELOW = 2 ** 48 - 59;
 
 /** Whether one place is behind another of the same table, in SQLite's order; every place is behind "". */
 export function isPlacedBehind(table: StoredTable, one: string, other: string): boolean {

@@ -5,7 +5,12 @@
  */
 import { build } from "esbuild";
 import { expect, test } from "vitest";
+import { placeOf } from "../../src/replica/places.ts";
 import { oneWorker } from "../support/one-worker.ts";
+import { idsThatShare } from "../support/shared-places.ts";
+
+const [SHARING = []] = idsThatShare(1);
+const OTHER = "019a20c7-e9b1-7abc-8def-000000000000";
 
 const WORKER = `
   import { DurableObject } from "cloudflare:workers";
@@ -25,8 +30,8 @@ const WORKER = `
         generation.liveAfter(0, 5_000),
         generation.arrivalsAfter(0, 5_000),
       ].map((chunk) => chunk.length);
-      const id = (nth) => "019a20c7-e9b0-7abc-8de0-0000000" + nth + "beef";
-      const rows = [[1, "a"], [1, "b"], [2, "c"], [3, "d"], [2, null], [3, null], [4, null], [1, null]].map(
+      const id = (nth) => ${JSON.stringify([...SHARING, OTHER])}[nth];
+      const rows = [[1, "a"], [1, "b"], [2, "c"], [0, "d"], [2, null], [0, null], [3, null], [1, null]].map(
         ([nth, text]) => generation.put(["records", "tasks", id(nth), text]),
       );
       const many = generation.putRecords("tasks", Array.from({ length: 33 }, (_, nth) => [id(nth % 3), "e" + nth]));
@@ -67,7 +72,7 @@ test("full chunks keep no table locked, and records that share a row are found a
       many: 11 + 33,
       read: ["e30", "e31", "e32", null],
       together: ["e30", "e31", "e32"],
-      last: "1847052535081909470",
+      last: placeOf("tasks", SHARING[0] ?? ""),
     });
   } finally {
     await miniflare.dispose();

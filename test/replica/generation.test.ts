@@ -4,11 +4,10 @@ import { describe, expect, test } from "vitest";
 import { BEFORE_ALL, Generation, isBehind, recordPlace } from "../../src/replica/generation.ts";
 import { isTaskBehind, placeOf, STORED_TABLES, type StoredTable } from "../../src/replica/places.ts";
 import { storedRecords } from "../support/records.ts";
+import { idsThatShare } from "../support/shared-places.ts";
 import { Disk, storageOn } from "./platform.ts";
 
-/** Four places: the version, the variant and what follows the first twenty random bits do not count. */
-const id = (place: number, nth: number) => `019a20c7-e9b${place}-7abc-8de0-0000000${nth}beef`;
-const ids = [0, 1, 2, 3].flatMap((place) => [0, 1, 2].map((nth) => id(place, nth)));
+const ids = idsThatShare(4).flat();
 const foreign = ["c0ffee00-0000-4000-8000-00000000beef", "FFFFFFFF-FFFF-4FFF-8FFF-FFFFFFFFFFFF", "task-1"];
 const KEYS: { readonly [Name in StoredTable]?: readonly string[] } = {
   tasks: [...ids, ...foreign],
