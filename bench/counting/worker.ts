@@ -43,7 +43,7 @@ async function asked<Answer>(path: string, answer: () => Promise<Answer>): Promi
   }
 }
 
-/** `INSERT records`, `DELETE log`: without the number of a generation. */
+/** `INSERT tasks`, `DELETE log`: without the number of a generation. */
 function kindOf(query: string): string {
   const [, verb = "", table = ""] =
     /^\s*(INSERT|DELETE|UPDATE|CREATE|DROP)\b(?:(?<!UPDATE).*?\b(?:INTO|FROM|TABLE(?: IF NOT EXISTS)?))?\s+([a-z_]+?)(?:_\d+)?\b/i.exec(

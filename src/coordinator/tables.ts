@@ -95,8 +95,8 @@ export interface Records {
   add<T extends Table>(table: T, key: string, record: RecordTypes[T]): void;
   delete(table: Table, key: string): void;
   /**
-   * All records that must be in memory for the state machine to work, in any order and without reading any table: of
-   * `tasks` (at least those that have not ended), `workers`, `members` and `commands`.
+   * All records that the state machine begins with, in any order: of `tasks` (at least those that have not ended),
+   * `workers`, `members` and `commands`.
    */
   live<T extends Table>(table: T): Iterable<readonly [key: string, record: RecordTypes[T]]>;
   /** Tasks that have not ended, as `live`, without the parts that only their provers need: that may be much cheaper. */

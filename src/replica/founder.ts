@@ -7,7 +7,7 @@ import { birth, type Founding, type Introduction } from "./birth.ts";
 import { checkVersion, FORMAT_VERSION } from "./codec.ts";
 import { idOf, incarnationOf, nameOf } from "./names.ts";
 import type { Declined } from "./rpc.ts";
-import { LAYOUT, type Store } from "./store.ts";
+import type { Store } from "./store.ts";
 import type { ReplicaNamespace } from "./stubs.ts";
 
 const CALL_TIMEOUT_MS = 2000;
@@ -54,7 +54,7 @@ export class Founder {
     if (!identity) {
       const bytes = crypto.getRandomValues(new Uint8Array(8));
       const incarnation = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-      identity = { v: FORMAT_VERSION, name, incarnation, layout: LAYOUT };
+      identity = { v: FORMAT_VERSION, name, incarnation };
       store.setState("identity", identity);
       log(`birth: new replica incarnation=${incarnation}`);
     }

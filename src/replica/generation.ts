@@ -46,13 +46,15 @@ interface Statements {
   readonly delete: string;
 }
 
-/** A row as it is read; with {@link SHARED} as its key, what shares it. */
 interface StoredRecord extends Record<string, string> {
   readonly key: string;
   readonly body: string;
 }
 
-/** Stands where several records have one place: their bodies by their keys are the body then. No record has this key. */
+/**
+ * Stands as the key where several records have one place. The body is a list of their keys then, and theirs stand in a table
+ * of their own, so that no row grows with their number.
+ */
 const SHARED = "";
 /** No key stands in the row where its place says it. */
 const COLUMNS = "coalesce(key, CAST(place AS TEXT)) AS key, body";
@@ -75,16 +77,12 @@ function keyColumn(table: StoredTable, key: string): string | null {
   return sharesPlaces(table) ? key : null;
 }
 
-function recordsIn({ key, body }: StoredRecord): readonly StoredRecord[] {
-  if (key !== SHARED) return [{ key, body }];
-  const sharing = Object.entries(JSON.parse(body) as Readonly<Record<string, string>>);
-  return sharing.map(([own, text]) => ({ key: own, body: text }));
-}
-
 export class Generation {
   readonly number: number;
   readonly live: string;
   readonly arrivals: string;
+  /** Bodies of records that share places. */
+  readonly #sharing: string;
   readonly #sql: SqlStorage;
   readonly #statements: ReadonlyMap<StoredTable, Statements>;
 
@@ -93,6 +91,7 @@ export class Generation {
     this.number = number;
     this.live = `live_${number}`;
     this.arrivals = `arrivals_${number}`;
+    this.#sharing = `sharing_${number}`;
     this.#statements = new Map(STORED_TABLES.map((table) => [table, statementsFor(`${table}_${number}`)]));
     for (const [table, { name }] of this.#statements) {
       const [type, without] = isPlacedByText(table) ? ["TEXT", " WITHOUT ROWID"] : ["INTEGER", ""];
@@ -100,6 +99,9 @@ export class Generation {
         `CREATE TABLE IF NOT EXISTS ${name} (place ${type} PRIMARY KEY, key TEXT, body TEXT NOT NULL)${without}`,
       );
     }
+    sql.exec(
+      `CREATE TABLE IF NOT EXISTS ${this.#sharing} (place TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID`,
+    );
     sql.exec(`CREATE TABLE IF NOT EXISTS ${this.live} (number INTEGER PRIMARY KEY, body TEXT NOT NULL)`);
     sql.exec(
       `CREATE TABLE IF NOT EXISTS ${this.arrivals} (number INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL, body TEXT NOT NULL)`,
@@ -108,7 +110,8 @@ export class Generation {
 
   drop(): void {
     const tables = Array.from(this.#statements.values(), ({ name }) => name);
-    for (const name of [...tables, this.live, this.arrivals]) this.#sql.exec(`DROP TABLE ${name}`);
+    for (const name of [...tables, this.#sharing, this.live, this.arrivals])
+      this.#sql.exec(`DROP TABLE ${name}`);
   }
 
   /** Rows written. */
@@ -146,11 +149,11 @@ export class Generation {
   recordsAfter(after: RecordPlace, charactersMax: number): readonly RecordRow[] {
     for (const table of STORED_TABLES) {
       if (table < after[0]) continue;
-      const from = `FROM ${this.#of(table).name} WHERE place > ? ORDER BY place`;
-      const bindings = [placeBefore(table, after)];
+      const { where, bindings } = range(table, after);
+      const from = `FROM ${this.#of(table).name} WHERE ${where} ORDER BY place`;
       const rows = this.#fitting<StoredRecord>({ columns: COLUMNS, from, bindings }, charactersMax);
       if (rows.length > 0)
-        return rows.flatMap(recordsIn).map(({ key, body }) => ["records", table, key, body]);
+        return this.#recordsIn(table, rows).map(({ key, body }) => ["records", table, key, body]);
     }
     return [];
   }
@@ -160,19 +163,21 @@ export class Generation {
     let rows = 0;
     for (const table of STORED_TABLES) {
       if (table < after[0] || (through !== undefined && table > through[0])) continue;
-      const query = `DELETE FROM ${this.#of(table).name} WHERE place > ?`;
-      const behind = placeBefore(table, after);
-      const { rowsWritten } =
-        table === through?.[0]
-          ? this.#sql.exec(`${query} AND place <= ?`, behind, through[1])
-          : this.#sql.exec(query, behind);
-      rows += rowsWritten;
+      const { name } = this.#of(table);
+      const { where, bindings } = range(table, after, through);
+      if (sharesPlaces(table)) {
+        const shared = `SELECT ? || char(10) || value FROM ${name}, json_each(${name}.body) WHERE ${name}.key = ? AND ${where}`;
+        const query = `DELETE FROM ${this.#sharing} WHERE place IN (${shared})`;
+        rows += this.#sql.exec(query, table, SHARED, ...bindings).rowsWritten;
+      }
+      rows += this.#sql.exec(`DELETE FROM ${name} WHERE ${where}`, ...bindings).rowsWritten;
     }
     return rows;
   }
 
   record(table: StoredTable, key: string): string | undefined {
-    return this.#at(table, placeOf(table, key)).find((one) => one.key === key)?.body;
+    const row = this.#row(table, placeOf(table, key));
+    return row && this.#recordsIn(table, [row]).find((one) => one.key === key)?.body;
   }
 
   /** "" where there is none. */
@@ -185,7 +190,8 @@ export class Generation {
   recordsOf(table: StoredTable, keys: readonly string[]): readonly StoredRecord[] {
     const places = keys.map((key) => placeOf(table, key));
     const list = isPlacedByText(table) ? JSON.stringify(places) : `[${places.join(",")}]`;
-    return this.#sql.exec<StoredRecord>(this.#of(table).several, list).toArray().flatMap(recordsIn);
+    const rows = this.#sql.exec<StoredRecord>(this.#of(table).several, list).toArray();
+    return this.#recordsIn(table, rows);
   }
 
   /** Rows written. */
@@ -212,35 +218,64 @@ export class Generation {
     return statements;
   }
 
-  #at(table: StoredTable, place: string): readonly StoredRecord[] {
-    return this.#sql.exec<StoredRecord>(this.#of(table).at, place).toArray().flatMap(recordsIn);
+  #row(table: StoredTable, place: string): StoredRecord | undefined {
+    return this.#sql.exec<StoredRecord>(this.#of(table).at, place).toArray()[0];
+  }
+
+  #recordsIn(table: StoredTable, rows: readonly StoredRecord[]): readonly StoredRecord[] {
+    if (!sharesPlaces(table)) return rows;
+    return rows.flatMap((row) => (row.key === SHARED ? this.#sharers(table, row) : [row]));
+  }
+
+  #sharers(table: StoredTable, row: StoredRecord): readonly StoredRecord[] {
+    const query = `SELECT body FROM ${this.#sharing} WHERE place = ?`;
+    return keysIn(row).map((key) => {
+      const sharer = this.#sql.exec<{ body: string }>(query, sharerOf(table, key)).toArray()[0];
+      if (sharer === undefined) throw new Error(`${key} of ${table} is listed, and not there`);
+      return { key, body: sharer.body };
+    });
   }
 
   #put(table: StoredTable, key: string, body: string): number {
     const place = placeOf(table, key);
     const { rowsWritten } = this.#sql.exec(this.#of(table).insert, place, keyColumn(table, key), body);
-    if (rowsWritten > 0) return rowsWritten;
-    const others = this.#at(table, place).filter((one) => one.key !== key);
-    return this.#share(table, place, [...others, { key, body }]);
+    return rowsWritten > 0 ? rowsWritten : this.#putBeside(table, place, { key, body });
+  }
+
+  /** Another record has this place, or several have. */
+  #putBeside(table: StoredTable, place: string, record: StoredRecord): number {
+    const row = this.#row(table, place);
+    if (row === undefined) throw new Error(`nothing is at ${place} of ${table}`);
+    const known = row.key === SHARED ? keysIn(row) : [];
+    if (known.includes(record.key)) return this.#putSharer(table, record);
+    const first = row.key === SHARED ? 0 : this.#putSharer(table, row);
+    const keys = row.key === SHARED ? known : [row.key];
+    return first + this.#putSharer(table, record) + this.#list(table, place, [...keys, record.key]);
+  }
+
+  #putSharer(table: StoredTable, { key, body }: StoredRecord): number {
+    const query = `INSERT OR REPLACE INTO ${this.#sharing} (place, body) VALUES (?, ?)`;
+    return this.#sql.exec(query, sharerOf(table, key), body).rowsWritten;
   }
 
   #delete(table: StoredTable, key: string): number {
     const place = placeOf(table, key);
     const { rowsWritten } = this.#sql.exec(this.#of(table).delete, place, keyColumn(table, key));
     if (rowsWritten > 0 || !sharesPlaces(table)) return rowsWritten;
-    const sharing = this.#at(table, place);
-    const others = sharing.filter((one) => one.key !== key);
-    return others.length === sharing.length ? 0 : this.#share(table, place, others);
+    const row = this.#row(table, place);
+    const keys = row?.key === SHARED ? keysIn(row) : [];
+    if (!keys.includes(key)) return 0;
+    const query = `DELETE FROM ${this.#sharing} WHERE place = ?`;
+    const others = keys.filter((one) => one !== key);
+    return this.#sql.exec(query, sharerOf(table, key)).rowsWritten + this.#list(table, place, others);
   }
 
-  /** Of several records that have this place, these are all from now on: one at least. */
-  #share(table: StoredTable, place: string, records: readonly StoredRecord[]): number {
-    const [first, ...others] = records;
-    if (first === undefined) throw new Error(`nothing is at ${place} of ${table}`);
-    const together = Object.fromEntries(records.map(({ key, body }) => [key, body]));
-    const row = others.length === 0 ? first : { key: SHARED, body: JSON.stringify(together) };
-    const query = `UPDATE ${this.#of(table).name} SET key = ?, body = ? WHERE place = ?`;
-    return this.#sql.exec(query, row.key, row.body, place).rowsWritten;
+  /** These are all that have this place. */
+  #list(table: StoredTable, place: string, keys: readonly string[]): number {
+    const statements = this.#of(table);
+    if (keys.length === 0) return this.#sql.exec(statements.delete, place, SHARED).rowsWritten;
+    const query = `UPDATE ${statements.name} SET key = ?, body = ? WHERE place = ?`;
+    return this.#sql.exec(query, SHARED, JSON.stringify(keys), place).rowsWritten;
   }
 
   liveAfter(number: number, charactersMax: number): readonly TableRow[] {
@@ -286,10 +321,26 @@ export class Generation {
   }
 }
 
-/** Behind which the rows of `table` begin that are behind `after`. */
-function placeBefore(table: StoredTable, after: RecordPlace): string {
-  if (table === after[0]) return after[1];
-  return isPlacedByText(table) ? "" : "-1";
+function keysIn({ body }: StoredRecord): readonly string[] {
+  return JSON.parse(body) as readonly string[];
+}
+
+function sharerOf(table: StoredTable, key: string): string {
+  return `${table}\n${key}`;
+}
+
+/** Of the rows of `table`: those behind `after`, up to `through`. */
+function range(
+  table: StoredTable,
+  after: RecordPlace,
+  through?: RecordPlace,
+): { readonly where: string; readonly bindings: readonly string[] } {
+  const bounds = [
+    ...(table === after[0] ? [["place > ?", after[1]] as const] : []),
+    ...(table === through?.[0] ? [["place <= ?", through[1]] as const] : []),
+  ];
+  const where = bounds.map(([condition]) => condition).join(" AND ") || "TRUE";
+  return { where, bindings: bounds.map(([, place]) => place) };
 }
 
 /** Rows looked at for one chunk. */

@@ -1,12 +1,12 @@
 /**
- * The records that stay in memory, and their copy on disk: open tasks, workers, the answers of the last minute, counters.
- * On disk they stand in segments (segments.ts). A segment holds what a checkpoint found changed; of two that hold the same
+ * The records that a replica has at hand, and their copy on disk: open tasks, workers, the answers of the last minute,
+ * counters. On disk they stand in segments (segments.ts). A segment holds what a checkpoint found changed; of two that hold the same
  * record the newer one counts. The oldest is cleaned away at a checkpoint when the segments hold more than twice what
  * lives: what still counts of it goes into the newest.
  *
  * Of a task that waits and was never handed out only what the state machine looks at is in memory, once a checkpoint has
- * written it: a backlog is long, and of most of it nobody asks for more than its place in the queue. Answers are on disk
- * alone by then.
+ * written it: a backlog is long, and of most of it nobody asks for more than its place in the queue. Of answers nothing is
+ * in memory by then but where they are.
  */
 import type { TaskRecord } from "../coordinator/records.ts";
 import type { OpenTask, RecordTypes, Table } from "../coordinator/tables.ts";

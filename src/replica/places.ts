@@ -6,7 +6,7 @@
  */
 import type { Table } from "../coordinator/tables.ts";
 
-/** Few, or of this minute: they stay in memory, and have no rows of their own. */
+/** Few, or of this minute: they live, and share rows (live-records.ts). */
 type AlwaysLive = "workers" | "members" | "commands" | "meta";
 
 /** A table whose records have rows of their own. */
@@ -53,8 +53,6 @@ export function placeOf(table: StoredTable, key: string): string {
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-/** Of a UUID of version 7: the milliseconds. */
-const MS_CHARACTERS = 13;
 const MS_BITS = 43;
 const HASH_BITS = 20;
 
@@ -62,9 +60,9 @@ function placeInTime(id: string): string {
   return String((BigInt.asUintN(MS_BITS, BigInt(msOf(id))) << BigInt(HASH_BITS)) | BigInt(hashOf(id)));
 }
 
-/** Any number in an id that is no UUID of version 7; only an import can bring one. */
+/** The milliseconds in a UUID of version 7; of other versions, which an import may bring, any number. */
 function msOf(id: string): number {
-  return UUID.test(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, MS_CHARACTERS), 16) : 0;
+  return UUID.test(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : 0;
 }
 
 function hashOf(id: string): number {

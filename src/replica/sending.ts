@@ -1,5 +1,5 @@
 /**
- * The leader's half of a snapshot in place: another replica pulls the tables in chunks, in order of their keys, while
+ * The leader's half of a snapshot in place: another replica pulls the tables in chunks, in the order of their places, while
  * checkpoints go on. What those change is pulled again. For the end the tables stand still for a moment: the receiver
  * pulls the last changes, the records that live in memory, and has a whole checkpoint. Number and digest of all that
  * was sent are kept up to date with every change, and told at the end.

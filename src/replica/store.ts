@@ -41,13 +41,8 @@ interface CheckpointState {
 }
 
 interface StateValues {
-  identity: {
-    readonly v: number;
-    readonly name: string;
-    readonly incarnation: string;
-    /** {@link LAYOUT} of the tables; absent in the first. */
-    readonly layout?: number;
-  };
+  /** Its version is that of the tables. */
+  identity: { readonly v: number; readonly name: string; readonly incarnation: string };
   founding: Founding;
   vote: { readonly v: number; readonly term: Term; readonly vote?: string; readonly leader?: string };
   fault: FaultState & { readonly v: number };
@@ -56,9 +51,6 @@ interface StateValues {
   checkpoint: CheckpointState;
   log_start: LogPosition & { readonly v: number };
 }
-
-/** How tables and rows are laid out. Another layout is not read: its group is moved by an export and an import. */
-export const LAYOUT = 2;
 
 export class Store {
   readonly log: StoredLog;
@@ -79,10 +71,10 @@ export class Store {
     this.#sql.exec(
       "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID",
     );
-    const { layout = 1 } = this.state("identity") ?? { layout: LAYOUT };
-    if (layout !== LAYOUT)
+    const { v = FORMAT_VERSION } = this.state("identity") ?? {};
+    if (v < FORMAT_VERSION)
       throw new Error(
-        `the stored tables have layout ${layout}; this code reads layout ${LAYOUT} only: run the code that wrote them, and move by an export`,
+        `the stored tables are of version ${v}, of which this code reads none: run the code that wrote them, and move by an export`,
       );
     const { term = 0, vote, leader } = this.state("vote") ?? {};
     this.#durable = { term, vote, leader };

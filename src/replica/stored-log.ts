@@ -204,9 +204,12 @@ export class StoredLog implements LogReader<Command> {
     if (this.#cacheBytes > 2 * CACHE_BYTES_MAX) this.#shrinkCache();
   }
 
-  /** Nobody is expected to ask for entries up to `through` any more: whoever does has them read from their rows. */
-  release(through: LogIndex): void {
-    this.#uncacheWhile(({ last }) => last <= through);
+  /**
+   * Nobody is expected to ask for entries before `index` any more: whoever does has them read from their rows. The entry
+   * there is what a checkpoint is named after.
+   */
+  release(index: LogIndex): void {
+    this.#uncacheWhile(({ last }) => last < index);
   }
 
   #shrinkCache(): void {

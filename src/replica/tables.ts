@@ -21,7 +21,7 @@ import { Generation } from "./generation.ts";
 import { LiveRecords } from "./live-records.ts";
 import { isStored, isTaskBehind, placeOf, type StoredTable } from "./places.ts";
 
-/** Open tasks wait for whoever asks next; ended ones are history, and so is what others are made of. */
+/** Open tasks wait for whoever asks next; ended ones are history. Other records have rows unless their tables live. */
 function hasRow(table: Table, record: unknown): table is StoredTable {
   return isStored(table) && (table !== "tasks" || hasEnded((record as TaskRecord).status));
 }

@@ -1,8 +1,8 @@
 /** The stored log against the simplest model of one: an array. And the platform's limit for a row. */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import type { Command } from "../../src/coordinator/commands.ts";
 import type { LogEntry } from "../../src/replica/codec.ts";
-import { LAYOUT, Store } from "../../src/replica/store.ts";
+import { Store } from "../../src/replica/store.ts";
 import { Random } from "../simulation/random.ts";
 import { Group, NAMES, rowsOf } from "./harness.ts";
 import { Disk, storageOn } from "./platform.ts";
@@ -19,6 +19,22 @@ function entry(index: number, term: number, id: string, text = ""): LogEntry {
 /** What the model compares: place, term and command. */
 const shown = (entries: readonly LogEntry[]) =>
   entries.map(({ index, term, ...rest }) => [index, term, "command" in rest && rest.command.id]);
+
+/** Storage, and the places of the rows of the log whose entries were read. */
+function countingReads(disk: Disk): {
+  readonly storage: DurableObjectStorage;
+  readonly bodies: readonly number[];
+} {
+  const bodies: number[] = [];
+  const storage = storageOn(disk);
+  const { exec } = storage.sql;
+  const counted: typeof exec = (query, ...bindings) => {
+    if (query.includes("body FROM log")) bodies.push(Number(bindings[0]));
+    return exec(query, ...bindings);
+  };
+  storage.sql.exec = counted;
+  return { storage, bodies };
+}
 
 /** Drives a store and an array alike through appends, replaced tails, commits and restarts. */
 class Run {
@@ -138,13 +154,13 @@ class Run {
   }
 }
 
-test("storage of another layout is refused by name", () => {
+test("tables of the version before are refused by name, and code of that version refuses these", () => {
   const disk = new Disk();
   const identity = { name: "coordinator-1", incarnation: "a" };
-  new Store(storageOn(disk)).setState("identity", { ...identity, layout: LAYOUT });
-  expect(new Store(storageOn(disk)).state("identity")).toMatchObject(identity);
   new Store(storageOn(disk)).setState("identity", identity);
-  expect(() => new Store(storageOn(disk))).toThrow(/have layout 1; this code reads layout 2 only/);
+  expect(new Store(storageOn(disk)).state("identity")).toEqual({ v: 2, ...identity });
+  disk.exec("UPDATE state SET body = ? WHERE key = 'identity'", [JSON.stringify({ v: 1, ...identity })]);
+  expect(() => new Store(storageOn(disk))).toThrow(/of version 1, of which this code reads none/);
 });
 
 describe("the stored log", () => {
@@ -214,14 +230,7 @@ describe("the stored log", () => {
     const configuration = { type: "stable", voters: ["a"], learners: [] } as const;
     const last = { index: 3, term: 2, time: 1 };
     store.writeCheckpoint({ last, configuration, handle: store.handle(3) }, []);
-    const bodies: number[] = [];
-    const storage = storageOn(disk);
-    const { exec } = storage.sql;
-    const counted: typeof exec = (query, ...bindings) => {
-      if (query.includes("body FROM log")) bodies.push(Number(bindings[0]));
-      return exec(query, ...bindings);
-    };
-    storage.sql.exec = counted;
+    const { storage, bodies } = countingReads(disk);
     const { log } = new Store(storage);
     expect(bodies).toEqual([4, 5]);
     expect([0, 1, 2, 3, 4, 5, 6].map((index) => log.termAt(index))).toEqual([0, 1, 1, 2, 3, 3, undefined]);
@@ -230,6 +239,27 @@ describe("the stored log", () => {
       [3, 2],
       [4, 3],
     ]);
+  });
+
+  test("keeps entries in memory until they are released, and reads them from their rows from then on", () => {
+    const { storage, bodies } = countingReads(new Disk());
+    const store = new Store(storage);
+    const write = (index: number) =>
+      store.write({ entries: [entry(index, 1, `command-${index}`)], mustSync: true });
+    const read = (from: number, to: number) => store.log.read(from, to, EVERYTHING).map(({ index }) => index);
+    for (let index = 1; index <= 6; index++) write(index);
+    expect(read(1, 7)).toEqual([1, 2, 3, 4, 5, 6]);
+    store.log.release(4);
+    expect(read(4, 7)).toEqual([4, 5, 6]);
+    expect(bodies).toEqual([]);
+    expect(read(2, 6)).toEqual([2, 3, 4, 5]);
+    expect(bodies).toEqual([2, 3]);
+    store.log.release(100);
+    write(7);
+    expect(read(6, 8)).toEqual([6, 7]);
+    expect(bodies).toEqual([2, 3]);
+    expect(read(5, 8)).toEqual([5, 6, 7]);
+    expect(bodies).toEqual([2, 3, 5]);
   });
 
   test("writes entries of two terms as two rows, in one step", () => {
@@ -336,5 +366,42 @@ describe("a row of the log stays below the platform's limit", () => {
     } finally {
       group.release();
     }
+  });
+});
+
+describe("a group at work", () => {
+  let group: Group;
+  afterEach(() => group.release());
+
+  test("reads no entry from its rows, also not for a replica that was away for a while", async () => {
+    group = await Group.founded({ variables: { CHECKPOINT_ENTRIES: "40", LOG_TAIL_ENTRIES: "20" } });
+    const reads: string[] = [];
+    for (const name of NAMES) {
+      const { disk } = group.platform.instance(name);
+      const exec = disk.exec.bind(disk);
+      disk.exec = (query, bindings) => {
+        if (query.includes("body FROM log")) reads.push(name);
+        return exec(query, bindings);
+      };
+    }
+    const write = async (count: number): Promise<void> => {
+      for (let nth = 0; nth < count; nth++) {
+        const answer = await group.time.outcome(
+          group.propose({ type: "append-event", kind: "noted", body: `"${nth}"`, id: crypto.randomUUID() }),
+        );
+        expect(answer.type).toBe("applied");
+      }
+    };
+    await write(100);
+    expect(reads).toEqual([]);
+    const [away] = group.followers;
+    group.platform.fate = ({ from, to }) => (from.name === away || to === away ? "lost" : "arrives");
+    await write(15);
+    group.platform.fate = () => "arrives";
+    await write(100);
+    await group.time.pass(1_000);
+    const last = NAMES.map((name) => rowsOf(group.platform.instance(name).disk).at(-1)?.last);
+    expect(last).toEqual(NAMES.map(() => last[0]));
+    expect(reads).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 /** Records in tables: the same as in memory, through every checkpoint and restart, and cheap in rows. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { CommandBody } from "../../src/coordinator/index.ts";
 import type { Instant, TaskRecord } from "../../src/coordinator/records.ts";
 import type { OpenTask } from "../../src/coordinator/tables.ts";
 import type { Query } from "../../src/coordinator/views.ts";
@@ -106,10 +107,23 @@ test("the machine on tables gives the answers of the machine in memory, whatever
   );
 });
 
-test("an answer is given again after checkpoints and starts, from buckets that are full and from the open one", () => {
+test("an answer is given again after checkpoints and starts, from full buckets, cut ones and the open one", () => {
   const stored = new Stored();
   let machine = new Machine(stored.store.tables);
-  const body = (nth: number) => ({ type: "append-event", kind: "noted", body: `{"nth":${nth}}` }) as const;
+  // Each fortieth names so many tasks that it has a bucket of its own.
+  const body = (nth: number): CommandBody =>
+    nth % 40 === 17
+      ? {
+          type: "submit-batch",
+          items: Array.from({ length: 20 }, (_, index) => ({
+            index,
+            task: taskOf({ task_id: `task-${nth}-${index}` }),
+          })),
+        }
+      : { type: "append-event", kind: "noted", body: `{"nth":${nth}}` };
+  const events = Array.from({ length: 150 }, (_, nth) => body(nth)).filter(
+    ({ type }) => type === "append-event",
+  ).length;
   const answers = Array.from({ length: 150 }, (_, nth) => {
     const answer = machine.apply(body(nth), `command-${nth}`);
     if (nth % 20 === 19) stored.checkpoint(nth + 1, machine.time, machine.coordinator.takeChanges());
@@ -126,7 +140,8 @@ test("an answer is given again after checkpoints and starts, from buckets that a
     }
     for (const [nth, answer] of answers.entries())
       expect(machine.apply(body(nth), `command-${nth}`)).toEqual(answer);
-    expect(machine.coordinator.eventCount).toBe(answers.length);
+    expect(machine.coordinator.eventCount).toBe(events);
+    expect(tasksOf(stored.store.tables)).toHaveLength((answers.length - events) * 20);
   }
 });
 

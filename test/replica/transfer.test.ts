@@ -2,6 +2,7 @@
  * The two halves of a snapshot in place, on SQLite, without a group around them: what is sent again, what is kept, and
  * how far the sender goes to meet a receiver.
  */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Pull, type PullOutcome } from "../../src/replica/pull.ts";
 import { RowsDigest } from "../../src/replica/rows-digest.ts";
@@ -9,6 +10,7 @@ import { Sending, type TransferAnswer, type TransferRequest } from "../../src/re
 import { Store } from "../../src/replica/store.ts";
 import { Tables } from "../../src/replica/tables.ts";
 import { storedRecords } from "../support/records.ts";
+import { idsThatShare } from "../support/shared-places.ts";
 import { Disk, storageOn } from "./platform.ts";
 
 const CONFIGURATION = { type: "stable", voters: ["a"], learners: [] } as const;
@@ -185,6 +187,50 @@ describe("a transfer", () => {
     });
     expect(outcome.type).toBe("complete");
     sameRecords(from, into);
+  });
+
+  test("brings records of all kinds, also those that share their rows, whatever it finds and whatever changes meanwhile", async () => {
+    const shared = idsThatShare(20).flat();
+    const step = fc.record({
+      table: fc.constantFrom("inputs", "keys", "content"),
+      nth: fc.nat(shared.length - 1),
+      text: fc.option(fc.string({ maxLength: 30 }), { nil: undefined, freq: 3 }),
+      /** Fills a chunk by itself. */
+      large: fc.boolean(),
+    });
+    const steps = fc.array(step, { maxLength: 40 });
+    type Change = typeof step extends fc.Arbitrary<infer One> ? One : never;
+    const change = (side: Side, { table, nth, text = "", large }: Change): void => {
+      const { tables } = side.store;
+      const key = shared[nth] ?? "";
+      const long = large ? text.padEnd(100_000, '"') : text;
+      if (text === "") tables.delete(table, key);
+      else if (table === "inputs") tables.put("inputs", key, { v: 1, input: { long } });
+      else if (table === "content") tables.put("content", key, { v: 1, task_id: long });
+      else tables.put("keys", key, { v: 1, time: 0, digest: long, index: 0, outcome: {} });
+    };
+    await fc.assert(
+      fc.asyncProperty(steps, steps, steps, fc.nat(9), async (theirs, stale, meanwhile, cutOff) => {
+        const [from, into, other] = [new Side(), new Side(), new Side()];
+        for (const one of [...theirs, ...stale]) change(other, one);
+        other.checkpoint(events(1, 300, "other"));
+        // What an earlier attempt has brought of another state, up to somewhere.
+        await transfer(other, into, (_, nth) => {
+          if (nth >= cutOff) throw new Error("cut off");
+          return undefined;
+        }).catch(() => undefined);
+        for (const one of theirs) change(from, one);
+        from.checkpoint(events(1, 400, "ours"));
+        const { outcome } = await transfer(from, into, (_, nth) => {
+          for (const one of meanwhile.slice(nth * 4, nth * 4 + 4)) change(from, one);
+          if (meanwhile.length > nth * 4) from.checkpoint([[nth, "again"]]);
+          return undefined;
+        });
+        expect(outcome.type).toBe("complete");
+        sameRecords(from, into);
+      }),
+      { numRuns: 60 },
+    );
   });
 });
 

@@ -11,16 +11,28 @@ export function storedRecords(
   read: (query: string) => readonly unknown[],
   generation: number,
 ): readonly (readonly [table: string, key: string, body: string])[] {
-  return STORED_TABLES.flatMap((table) => {
+  const sharing = new Map(
+    (read(`SELECT place, body FROM sharing_${generation}`) as readonly Row[]).map(({ place, body }) => [
+      String(place),
+      String(body),
+    ]),
+  );
+  const records = STORED_TABLES.flatMap((table) => {
     const rows = read(
       `SELECT CAST(place AS TEXT) AS place, key, body FROM ${table}_${generation} ORDER BY ${table}_${generation}.place`,
     ) as readonly Row[];
     return rows.flatMap(({ place, key, body }) => {
       if (key !== "") return [[table, String(key ?? place), String(body)] as const];
-      const sharing = Object.entries(JSON.parse(String(body)) as Readonly<Record<string, string>>);
-      return sharing.map(([own, text]) => [table, own, text] as const);
+      return (JSON.parse(String(body)) as readonly string[]).map((own) => {
+        const text = sharing.get(`${table}\n${own}`);
+        if (text === undefined) throw new Error(`${own} of ${table} is listed at ${place}, and is not there`);
+        sharing.delete(`${table}\n${own}`);
+        return [table, own, text] as const;
+      });
     });
   });
+  if (sharing.size > 0) throw new Error(`nobody lists ${[...sharing.keys()].join()}`);
+  return records;
 }
 
 /**

@@ -20,12 +20,13 @@ interface SteppedStorage {
 }
 
 const STATEMENT =
-  /^(SELECT|INSERT|UPDATE|DELETE|DROP|CREATE)\b(?:(?<!UPDATE).*?\b(?:FROM|INTO|TABLE(?: IF NOT EXISTS)?))? (\w+?)(?:_\d+)?\b/;
+  /^(?:(SELECT|INSERT|DELETE|DROP|CREATE)\b.*?\b(?:FROM|INTO|TABLE(?: IF NOT EXISTS)?)|(UPDATE)) (\w+?)(?:_\d+)?\b/;
 /** Looked at in every event. */
 const TOUCH = "SELECT 1 FROM state LIMIT 1";
 
 function nameOf(query: string, bindings: readonly unknown[]): string {
-  const [, verb, table] = STATEMENT.exec(query) ?? [];
+  const [, other, update, table] = STATEMENT.exec(query) ?? [];
+  const verb = other ?? update;
   if (verb === undefined || table === undefined) throw new Error(`no step is known for: ${query}`);
   if (isStored(table)) return `${verb} records`;
   return table === "state" && typeof bindings[0] === "string"
@@ -34,7 +35,7 @@ function nameOf(query: string, bindings: readonly unknown[]): string {
 }
 
 /** Steps of checkpoints, of cutting the log, and of snapshots; others write the log and the vote. */
-export const MATTERS = /records|live|arrivals|state checkpoint|log_start|DELETE log/;
+export const MATTERS = /records|sharing|live|arrivals|state checkpoint|log_start|DELETE log/;
 
 /** `step` is told of every step before it is taken, and throws where the instance ends. */
 export function stepping<Storage extends SteppedStorage>(
