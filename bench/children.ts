@@ -1,13 +1,16 @@
-/** Programs that a measurement starts: they end with it, however it ends short of `kill -9`. */
+/** Programs that a measurement starts, and what they store: they end with it, however it ends short of `kill -9`. */
 import type { ChildProcess } from "node:child_process";
+import { rmSync } from "node:fs";
 
 const children = new Set<ChildProcess>();
 /** Leaders of process groups: what they start ends with them. */
 const leaders = new Set<ChildProcess>();
+const directories = new Set<string>();
 
 process.on("exit", () => {
   for (const child of children) child.kill("SIGKILL");
   for (const leader of leaders) killGroup(leader);
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 
@@ -19,6 +22,12 @@ export function killGroup({ pid }: ChildProcess): void {
   } catch {
     // It has ended by itself.
   }
+}
+
+/** It is removed then, if it is still there. */
+export function directoryEndsWithUs(directory: string): string {
+  directories.add(directory);
+  return directory;
 }
 
 /** For one that was started `detached`. */

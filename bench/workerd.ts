@@ -4,14 +4,13 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import workerd from "workerd";
 import { bundleWorker } from "../test/support/bundle.ts";
-import { endsWithUs } from "./children.ts";
+import { directoryEndsWithUs, endsWithUs } from "./children.ts";
 
 /** The native program, not the script that wraps it: killing it must kill what runs. */
 const WORKERD = workerd.default;
@@ -80,8 +79,7 @@ export async function startWorkerd(
   serving: readonly string[] = [],
   entry?: URL,
 ): Promise<Workerd> {
-  const directory = await mkdtemp(join(tmpdir(), "troika-bench-"));
-  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+  const directory = directoryEndsWithUs(await mkdtemp(join(tmpdir(), "troika-bench-")));
   const storage = join(directory, "storage");
   await mkdir(storage);
   const port = await freePort();

@@ -1,14 +1,13 @@
 /** The cluster under `wrangler dev`, as `npm start` runs it: with the development proxies between. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { layoutOf, type ReplicaCount } from "../worker-sim/cluster/layout.ts";
 import { wranglerArguments, wranglerEnvironment } from "../worker-sim/cluster/runtime.ts";
-import { groupEndsWithUs, killGroup } from "./children.ts";
+import { directoryEndsWithUs, groupEndsWithUs, killGroup } from "./children.ts";
 import { untilReady } from "./troika.ts";
 import { freePort } from "./workerd.ts";
 
@@ -21,8 +20,7 @@ export async function startWrangler(
   replicas: ReplicaCount,
   variables: Readonly<Record<string, string>>,
 ): Promise<Wrangler> {
-  const stateRoot = await mkdtemp(join(tmpdir(), "troika-bench-"));
-  process.once("exit", () => rmSync(stateRoot, { recursive: true, force: true }));
+  const stateRoot = directoryEndsWithUs(await mkdtemp(join(tmpdir(), "troika-bench-")));
   const layout = layoutOf({ stateRoot, replicas, port: await freePort(), https: false });
   await mkdir(layout.directory, { recursive: true });
   const root = fileURLToPath(new URL("..", import.meta.url));
